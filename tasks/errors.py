@@ -1,0 +1,84 @@
+"""What can go wrong, said so that the reader knows which file it was and what to do.
+
+Every error survives pickling (worker processes raise them) and carries the advice that the failures table shows.
+"""
+
+from __future__ import annotations
+
+
+class ReelscopeError(Exception):
+    """Base of all errors of ours: a message for people and the advice that goes with it."""
+
+    advice = "See the message; `reelscope doctor` checks the installation."
+    #: True where trying again later can help (a lost worker, a network fault), False where the input itself is bad.
+    transient = False
+
+    def __init__(self, message: str, advice: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if advice is not None:
+            self.advice = advice
+
+    def __reduce__(self) -> tuple[type[ReelscopeError], tuple[str, str]]:
+        return type(self), (self.message, self.advice)
+
+
+class UsageError(ReelscopeError):
+    """Bad usage or bad input known before work starts: one clear line, exit code 2."""
+
+    advice = "Correct the command; `--help` shows an example."
+
+
+class MediaError(ReelscopeError):
+    """A file that cannot be read as video."""
+
+    advice = "Download or export the file again; if a player shows it, re-encode it with ffmpeg."
+
+
+class NotAVideo(MediaError):
+    """The content is not a media format that we read."""
+
+    advice = "The content is not a video. Remove the file from the source, or export it as mp4, mov, webm or mkv."
+
+
+class NoPictures(MediaError):
+    """A media file without a video stream."""
+
+    advice = "The file has sound but no pictures. Reelscope needs a video stream; leave audio files out of the source."
+
+
+class DamagedMedia(MediaError):
+    """A video whose frames cannot be decoded, or only too few of them."""
+
+    advice = "The file is cut short or damaged. Download it again; `ffmpeg -v error -i FILE -f null -` shows the damage."
+
+
+class UnreadableSource(ReelscopeError):
+    """A file of the source that is not there, or may not be read."""
+
+    advice = "Check that the file exists and that this user may read it."
+
+
+class DuplicateVideo(ReelscopeError):
+    """A second file with an explicit id that is taken."""
+
+    advice = "Give each video its own id in its sidecar or manifest, or remove the copy."
+
+
+class EngineError(ReelscopeError):
+    """An OCR or speech engine that cannot be had."""
+
+    advice = "Choose another engine with --ocr or --speech, or fetch the weights as the message says."
+
+
+class VideoTimeout(ReelscopeError):
+    """A video that took longer than its time limit."""
+
+    advice = "Raise limits.video_s with --set, or re-encode the file."
+
+
+class WorkerDied(ReelscopeError):
+    """The worker process that held the video died (out of memory, or a crash in a decoder)."""
+
+    advice = "Re-encode the file with ffmpeg; if several videos end like this, lower --workers to leave more memory each."
+    transient = True

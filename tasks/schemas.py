@@ -1,0 +1,182 @@
+"""The tables' columns and types: what users and other programs rely on.
+
+A change here that removes or retypes a column raises SCHEMA_VERSION and needs a migration in tasks/tables.py.
+Times are seconds from the first shown frame, boxes fractions of the upright frame, unknown is null.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"reelscope.schema_version"
+
+_text, _real, _count, _flag = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_texts, _reals = pa.list_(pa.string()), pa.list_(pa.float64())
+_moment = pa.timestamp("us", tz="UTC")
+
+#: Scalar features of a template, in the order in which people read them.
+NUMERIC_FEATURES: tuple[str, ...] = (
+    "duration_s",
+    "aspect_ratio",
+    "shot_count",
+    "cuts_per_min",
+    "shot_mean_s",
+    "shot_median_s",
+    "shot_std_s",
+    "first_cut_s",
+    "motion",
+    "brightness",
+    "contrast",
+    "saturation",
+    "colourfulness",
+    "sharpness",
+    "text_share",
+    "text_lines",
+    "chars_per_s",
+    "text_top_share",
+    "text_middle_share",
+    "text_bottom_share",
+    "first_text_s",
+    "speech_share",
+    "words_per_min",
+    "first_word_s",
+    "loudness_db",
+    "silence_share",
+    "music_share",
+    "hook_cuts",
+    "hook_motion",
+    "hook_text_share",
+    "hook_speech_share",
+)
+#: Curves of a template: ten values, one per tenth of the video.
+CURVE_FEATURES: tuple[str, ...] = ("pacing", "motion_curve", "text_curve", "speech_curve")
+CURVE_POINTS = 10
+COUNT_FEATURES = {"shot_count", "text_lines", "hook_cuts"}
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema(list(columns.items()), metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
+
+
+_features = {name: _count if name in COUNT_FEATURES else _real for name in NUMERIC_FEATURES}
+
+TABLES: dict[str, pa.Schema] = {
+    "videos": _schema(
+        video_id=_text,
+        uri=_text,
+        content_hash=_text,
+        size_bytes=_count,
+        duration_s=_real,
+        width=_count,
+        height=_count,
+        fps=_real,
+        has_audio=_flag,
+        title=_text,
+        description=_text,
+        tags=_texts,
+        categories=_texts,
+        uploader=_text,
+        published_at=_moment,
+        view_count=_count,
+        like_count=_count,
+        webpage_url=_text,
+        niche=_text,
+        niche_confidence=_real,
+        niche_runner_up=_text,
+        status=_text,
+        coverage=_real,
+        text_engine=_text,
+        text_model=_text,
+        speech_engine=_text,
+        speech_model=_text,
+        speech_language=_text,
+        pictures=_texts,  # files under OUT/pictures, in time order
+        picture_times_s=_reals,
+        input_hash=_text,  # of everything that extraction depends on
+        classified_hash=_text,  # of everything that classification depends on
+        seconds=_text,  # JSON: CPU seconds per stage when it was computed
+        run_id=_text,  # the run that wrote the row; its settings and versions stand in `runs`
+    ),
+    "shots": _schema(video_id=_text, shot=_count, start_s=_real, end_s=_real, transition=_text),
+    "texts": _schema(
+        video_id=_text,
+        text=_text,
+        start_s=_real,
+        end_s=_real,
+        x=_real,
+        y=_real,
+        width=_real,
+        height=_real,
+        zone=_text,
+        confidence=_real,
+        engine=_text,
+    ),
+    "speech": _schema(
+        video_id=_text, start_s=_real, end_s=_real, text=_text, language=_text, confidence=_real, engine=_text
+    ),
+    "templates": _schema(
+        video_id=_text,
+        niche=_text,
+        cluster_id=_text,
+        **_features,
+        **dict.fromkeys(CURVE_FEATURES, _reals),
+        dominant_colours=_texts,
+        hook_text=_text,
+        hook_speech=_text,
+        call_to_action=_text,  # the words at the end that ask for something; null if none
+        membership_reason=_text,
+    ),
+    "clusters": _schema(
+        cluster_id=_text,
+        niche=_text,
+        size=_count,
+        label=_text,
+        exemplar_video_ids=_texts,
+        feature_means=pa.struct([(name, _real) for name in NUMERIC_FEATURES]),
+        distinguishing_features=_texts,
+        silhouette=_real,  # of the clustering of the niche; null with one cluster
+        change=_text,
+        view_lift=_real,
+        like_lift=_real,
+        first_seen_run=_text,
+        last_seen_run=_text,
+        completeness=_real,  # share of the catalogued videos whose templates were there
+    ),
+    "niches": _schema(
+        niche=_text,
+        videos=_count,
+        **{f"{name}_{part}": _real for name in NUMERIC_FEATURES for part in ("p10", "median", "p90")},
+    ),
+    "failures": _schema(
+        video_id=_text,
+        uri=_text,
+        stage=_text,
+        error_type=_text,
+        message=_text,
+        advice=_text,
+        attempts=_count,
+        input_hash=_text,
+        run_id=_text,
+        failed_at=_moment,
+    ),
+    "runs": _schema(
+        run_id=_text,
+        started_at=_moment,
+        finished_at=_moment,
+        command=_text,
+        source=_text,
+        outcome=_text,  # completed, interrupted, failed
+        videos=_count,
+        done=_count,
+        reused=_count,
+        failed=_count,
+        completeness=_real,
+        settings=_text,
+        versions=_text,
+        stage_seconds=_text,
+        cache_saved_s=_real,
+        gates_saved_s=_real,
+        device_busy_share=_real,
+    ),
+}

@@ -1,0 +1,263 @@
+"""Every setting, with its unit and default.
+
+Precedence: defaults here, then a TOML file, then REELSCOPE_SECTION__KEY in the environment, then `--set section.key=value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tasks.errors import UsageError
+
+ENV_PREFIX = "REELSCOPE_"
+SAMPLE_NICHES = Path(__file__).resolve().parents[1] / "data" / "niches.yaml"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sources(Section):
+    """What counts as a video in a folder."""
+
+    extensions: tuple[str, ...] = Field(
+        default=tuple(
+            "3gp aac aiff avi flac flv m2ts m4a m4v mkv mov mp3 mp4 mpeg mpg mts ogg ogv opus ts wav webm wma wmv".split()
+        ),
+        description="File name extensions of media, lower case, without the dot.",
+    )
+    formats: tuple[str, ...] = Field(
+        default=("mov", "mp4", "matroska", "webm", "avi", "flv", "mpegts", "mpeg", "ogg", "asf", "wav", "flac", "mp3", "aac", "aiff"),
+        description="Container formats that may be opened; nothing else is tried, playlists least of all.",
+    )
+
+
+class Cache(Section):
+    """The result cache, shared by all OUT folders."""
+
+    dir: str = Field(
+        default_factory=lambda: platformdirs.user_cache_dir("reelscope"),
+        description="Folder or fsspec URL of the result cache.",
+    )
+
+
+class Pools(Section):
+    """Who works on what."""
+
+    workers: int = Field(default=0, ge=0, le=256, description="CPU worker processes; 0 means one per core.")
+    batch_size: int = Field(default=8, ge=1, le=1000, description="Videos per task run.")
+    gpu: Literal["auto", "on", "off"] = Field(
+        default="auto", description="GPU pool for OCR and speech: auto = where CUDA is, on = also on a CPU, off = never."
+    )
+    ahead: int = Field(default=2, ge=1, le=64, description="Batches that may be decoded ahead of the GPU pool.")
+
+
+class Limits(Section):
+    """Bounds that are enforced from outside the worker process."""
+
+    video_s: float = Field(default=1800.0, gt=0, description="Wall seconds that one video may take in a worker.")
+    attempts: int = Field(default=3, ge=1, description="Runs that may try the same content before it is quarantined.")
+    damaged_share: float = Field(default=0.5, ge=0, le=1, description="Share of undecodable packets above which a file counts as damaged.")
+
+
+class Decode(Section):
+    """The one pass over each file."""
+
+    small_px: int = Field(default=256, ge=64, le=1024, description="Longest side of the small images for shots and look.")
+    luma_px: int = Field(default=480, ge=128, le=1920, description="Longest side of the luma images for text changes.")
+    skip_loop_filter: bool = Field(default=True, description="Skip the codec's deblocking: 12-21 % faster, same cuts.")
+    pictures: int = Field(default=12, ge=1, le=60, description="Small pictures kept of each video for the report.")
+
+
+class Shots(Section):
+    """Cuts, fades and dissolves."""
+
+    content_threshold: float = Field(default=27.0, gt=0, description="Content change (0-255) that is a cut on its own.")
+    adaptive_ratio: float = Field(default=3.0, gt=1, description="Content change against its neighbours that is a cut.")
+    adaptive_floor: float = Field(default=15.0, gt=0, description="Least content change of an adaptive cut.")
+    min_shot_s: float = Field(default=0.2, ge=0, description="Shorter shots are joined to the one before.")
+    fade_luma: float = Field(default=12.0, ge=0, le=255, description="Mean luma below which the picture is black.")
+
+
+class Sampling(Section):
+    """Which frames are read for text."""
+
+    windows_over_s: float = Field(default=180.0, gt=0, description="Longer videos are sampled in three windows only.")
+    window_s: float = Field(default=10.0, gt=0, description="Length of the first, middle and last window.")
+    max_gap_s: float = Field(default=2.0, gt=0, description="A frame is read at least this often.")
+    min_gap_s: float = Field(default=0.4, ge=0, description="Frames are not read more often than this, cuts apart.")
+    check_s: float = Field(default=0.1, gt=0, description="How often the small image's edges are looked at.")
+    edge_change: float = Field(default=60.0, gt=0, description="Change of strong-edge density in a 12 px block that asks for a frame.")
+
+
+class Text(Section):
+    """On-screen text."""
+
+    engine: Literal["auto", "easyocr", "rapidocr"] = "auto"
+    languages: tuple[str, ...] = Field(default=("en",), description="EasyOCR language codes.")
+    weights_dir: str | None = Field(default=None, description="Folder of EasyOCR's weights; its own cache folder otherwise.")
+    download: bool = Field(default=True, description="May EasyOCR fetch missing weights?")
+    detector_px: int = Field(default=736, ge=320, description="Longest side that the text detector sees.")
+    min_confidence: float = Field(default=0.6, ge=0, le=1, description="Readings below are dropped.")
+    reuse_difference: float = Field(default=4.0, ge=0, description="Mean grey difference below which a crop's reading is reused.")
+    batch_frames: int = Field(default=4, ge=1, description="Frames held in memory for one OCR batch.")
+
+
+class SpeechSettings(Section):
+    """Speech."""
+
+    engine: Literal["auto", "whisper", "pocketsphinx", "none"] = "auto"
+    model: str = Field(default="auto", description="Whisper's model name or path; auto = turbo with CUDA, base without.")
+    weights_dir: str | None = Field(default=None, description="Folder of Whisper's weights; its own cache folder otherwise.")
+    download: bool = Field(default=True, description="May Whisper fetch missing weights?")
+    language: str | None = Field(default=None, description="Spoken language (ISO 639-1); found by the model if not given.")
+    maxhmmpf: int = Field(default=3000, ge=100, description="pocketsphinx: states per frame; fewer is faster and worse.")
+
+
+class Audio(Section):
+    """Loudness and voice activity."""
+
+    vad_threshold: float = Field(default=0.5, gt=0, lt=1, description="Speech probability that opens a region.")
+    min_speech_s: float = Field(default=0.25, ge=0, description="Shorter speech is dropped.")
+    min_pause_s: float = Field(default=0.6, ge=0, description="Regions nearer than this are joined.")
+    pad_s: float = Field(default=0.2, ge=0, description="Added on both sides of a region.")
+    max_region_s: float = Field(default=28.0, gt=1, le=30, description="Longer regions are split at their quietest place.")
+    silence_db: float = Field(default=-50.0, lt=0, description="RMS below which a second counts as silent (dBFS).")
+
+
+class Look(Section):
+    """Look and motion."""
+
+    rate_hz: float = Field(default=4.0, gt=0, le=60, description="Values per second in the curves.")
+
+
+class Classification(Section):
+    """Niches from text."""
+
+    niches: str | None = Field(default=None, description="YAML file of niches; data/niches.yaml otherwise.")
+    min_confidence: float = Field(default=0.35, ge=0, le=1, description="Below it a video gets no niche.")
+
+
+class Analysis(Section):
+    """Clusters."""
+
+    max_clusters: int = Field(default=12, ge=1, description="Most clusters tried per niche.")
+    min_videos: int = Field(default=4, ge=2, description="Fewer videos in a niche are one cluster.")
+    pass_every_s: float = Field(default=20.0, ge=0, description="Least seconds between two passes while extraction runs.")
+
+
+class Settings(BaseModel):
+    """All settings of a run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sources: Sources = Sources()
+    cache: Cache = Field(default_factory=Cache)
+    pools: Pools = Pools()
+    limits: Limits = Limits()
+    decode: Decode = Decode()
+    shots: Shots = Shots()
+    sampling: Sampling = Sampling()
+    text: Text = Text()
+    audio: Audio = Audio()
+    speech: SpeechSettings = SpeechSettings()
+    look: Look = Look()
+    classification: Classification = Classification()
+    analysis: Analysis = Analysis()
+
+    @property
+    def workers(self) -> int:
+        return self.pools.workers or len(os.sched_getaffinity(0))
+
+
+def known_keys() -> list[str]:
+    """Every setting as section.key."""
+    return [
+        f"{section}.{key}"
+        for section, field in Settings.model_fields.items()
+        for key in field.annotation.model_fields  # type: ignore[union-attr]
+    ]
+
+
+def load_settings(config: Path | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """Settings from a TOML file, the environment and `{"section.key": value}` overrides.
+
+    Raises UsageError for an unreadable file, an unknown key (naming the nearest known one) or a bad value.
+    """
+    file_values = _read_toml(config) if config else {}
+
+    class Loader(BaseSettings, Settings):  # type: ignore[misc]
+        model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], init_settings: Any, env_settings: Any, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, _TomlValues(settings_cls, file_values)
+
+    _check_keys(file_values, str(config))
+    _check_environment()
+    nested: dict[str, dict[str, Any]] = {}
+    for dotted, value in (overrides or {}).items():
+        _check_key(dotted, "--set")
+        section, key = dotted.split(".", 1)
+        nested.setdefault(section, {})[key] = value
+    try:
+        loaded = Loader(**nested)
+        return Settings(**{name: getattr(loaded, name) for name in Settings.model_fields})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})") from None
+
+
+class _TomlValues(PydanticBaseSettingsSource):
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
+        super().__init__(settings_cls)
+        self.values = values
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return self.values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return self.values
+
+
+def _read_toml(config: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(config.read_text())
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"settings file {config}: {error}") from None
+
+
+def _check_keys(values: dict[str, Any], where: str) -> None:
+    for section, body in values.items():
+        if not isinstance(body, dict):
+            _check_key(section, where)
+            continue
+        for key in body:
+            _check_key(f"{section}.{key}", where)
+
+
+def _check_environment() -> None:
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX):
+            _check_key(name.removeprefix(ENV_PREFIX).lower().replace("__", "."), f"environment variable {name}")
+
+
+def _check_key(dotted: str, where: str) -> None:
+    known = known_keys()
+    if dotted in known:
+        return
+    near = difflib.get_close_matches(dotted, known, n=1, cutoff=0.0)
+    raise UsageError(f"{where}: unknown setting {dotted!r}; the nearest known one is {near[0]!r}")
+
+
+__all__ = ["EnvSettingsSource", "Settings", "known_keys", "load_settings"]
