@@ -1,0 +1,206 @@
+"""Niches of videos from their text: the interface, and the matcher that needs no labels.
+
+The matcher scores every niche by what speaks for it in the text and turns the scores into probabilities over the
+niches and "none of these", so that little evidence, or evidence for several niches, gives little confidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfVectorizer
+
+from tasks.classification.niches import NicheDescription, NicheSet, load_niches
+from tasks.classification.text import VideoText, normalise, text_of
+from tasks.records import Metadata, Niche
+from tasks.settings import SAMPLE_NICHES, Classification
+
+Scores = NDArray[np.float64]
+
+#: Raised when the same file and text may give another answer.
+MATCHER_VERSION = 1
+#: What a keyword counts for by where it stands.
+FIELD_WEIGHTS = {"title": 1.0, "tags": 0.7, "categories": 1.0, "uploader": 0.6, "description": 0.4}
+#: How much of the score comes from keywords, from words and from parts of words (cosines in 0..1).
+KEYWORD_WEIGHT, WORD_WEIGHT, PART_WEIGHT = 1.0, 4.0, 3.0
+#: A score of one over the next niche makes that niche about e**SHARPNESS times likelier.
+SHARPNESS = 1.6
+#: The score that "none of these" always has: a single keyword in a description stays below it.
+NONE_SCORE = 1.5
+PHRASE_TOKENS = 6
+#: Words of the platforms rather than of a niche; they count within keywords ("music video") only.
+_PLATFORM_WORDS = frozenset(
+    [
+        "video",
+        "videos",
+        "vid",
+        "clip",
+        "clips",
+        "short",
+        "shorts",
+        "reel",
+        "reels",
+        "tiktok",
+        "youtube",
+        "instagram",
+        "fyp",
+        "foryou",
+        "foryoupage",
+        "viral",
+        "trending",
+        "subscribe",
+    ]
+)
+_STOP_WORDS = ENGLISH_STOP_WORDS | _PLATFORM_WORDS
+
+
+class Classifier(Protocol):
+    """What assigns niches. Safe to use from several threads."""
+
+    identity: str  # of the niches file's content or the model, and of what else the answer depends on
+
+    def classify(self, videos: Sequence[Metadata]) -> list[Niche]:
+        """One Niche per video, in order; that of a video does not depend on the others in `videos`."""
+        ...
+
+
+def load_classifier(settings: Classification) -> Classifier:
+    """The matcher on `settings.niches`, else on the niches that come with reelscope.
+
+    Raises UsageError, with file and line, for a niches file that cannot be used.
+    """
+    path = Path(settings.niches) if settings.niches else SAMPLE_NICHES
+    return NicheMatcher(load_niches(path), settings.min_confidence)
+
+
+class NicheMatcher:
+    """Matches text to descriptions of niches by keywords and TF-IDF cosines.
+
+    Everything is fitted on the niches alone. Score of a niche = keyword hits (weighted by field and rarity, with
+    diminishing returns) + cosine of its words and word pairs + cosine of its four-letter word parts, which find
+    inflected and joined forms. Confidence = softmax over the scores and a constant for "none of these".
+    """
+
+    def __init__(self, niches: NicheSet, min_confidence: float) -> None:
+        self.niches = niches
+        self.min_confidence = min_confidence
+        identity = f"matcher {MATCHER_VERSION} {niches.identity} {min_confidence}"
+        self.identity = hashlib.sha256(identity.encode()).hexdigest()
+        self._keywords, self._keyword_niches = _keyword_index(niches.niches)
+        documents = [_document(niche) for niche in niches.niches]
+        self._words = _Cosine(documents, _words_and_pairs)
+        self._parts = _Cosine([normalise(" ".join(niche.keywords)) for niche in niches.niches], _parts)
+
+    def classify(self, videos: Sequence[Metadata]) -> list[Niche]:
+        """Niches of a batch; a video without any evidence has neither niche nor confidence nor runner-up."""
+        if not videos:
+            return []
+        scores = self.scores([text_of(video) for video in videos])
+        weights = np.expm1(SHARPNESS * scores)  # nothing for a niche without evidence, however many niches there are
+        confidences = weights / (np.expm1(SHARPNESS * NONE_SCORE) + weights.sum(axis=1, keepdims=True))
+        return [self._niche(row, confidence) for row, confidence in zip(scores, confidences, strict=True)]
+
+    def scores(self, texts: Sequence[VideoText]) -> Scores:
+        """Evidence for every niche, float64 [videos, niches], 0 where there is none."""
+        hits = sum(
+            weight * self._keywords.transform([getattr(text, field) for text in texts]).sign()
+            for field, weight in FIELD_WEIGHTS.items()
+        )
+        # diminishing returns: the tenth keyword says less than the first
+        keyword_scores = np.log1p(sparse.csr_matrix(hits) @ self._keyword_niches)
+        words = self._words.to([text.all for text in texts])
+        parts = self._parts.to([text.short for text in texts])
+        total: Scores = KEYWORD_WEIGHT * keyword_scores + WORD_WEIGHT * words + PART_WEIGHT * parts
+        return total
+
+    def _niche(self, scores: Scores, confidences: Scores) -> Niche:
+        first, second = (int(index) for index in np.argsort(-scores, kind="stable")[:2])
+        if scores[first] <= 0:
+            return Niche(niche=None, confidence=None, runner_up=None)
+        confidence = round(float(confidences[first]), 4)
+        if confidence < self.min_confidence:
+            return Niche(niche=None, confidence=confidence, runner_up=self.niches.names[first])
+        runner_up = self.niches.names[second] if scores[second] > 0 else None
+        return Niche(niche=self.niches.names[first], confidence=confidence, runner_up=runner_up)
+
+
+class _Cosine:
+    """Cosine similarity of texts to a fixed set of documents on which the TF-IDF was fitted."""
+
+    def __init__(self, documents: Sequence[str], analyzer: Callable[[str], Iterator[str]]) -> None:
+        self._vectorizer = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True)
+        self._documents = self._vectorizer.fit_transform(documents).T.toarray()
+
+    def to(self, texts: Sequence[str]) -> Scores:
+        # sparse times dense adds up row by row, so a text's result does not depend on its neighbours
+        similarity: Scores = self._vectorizer.transform(texts) @ self._documents
+        return similarity
+
+
+def _document(niche: NicheDescription) -> str:
+    return normalise(" ".join((niche.name, niche.description, *niche.keywords, *niche.examples)))
+
+
+def _words_and_pairs(text: str) -> Iterator[str]:
+    tokens = [token for token in text.split() if token not in _STOP_WORDS]
+    yield from (token for token in tokens if len(token) > 1)
+    yield from map(" ".join, pairwise(tokens))
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Four letters at a time of every word, its edges marked by a space."""
+    for token in text.split():
+        if len(token) > 2 and token not in _STOP_WORDS:
+            padded = f" {token} "
+            yield from (padded[start : start + 4] for start in range(len(padded) - 3))
+
+
+def _keyword_index(niches: Sequence[NicheDescription]) -> tuple[CountVectorizer, Scores]:
+    """A counter of all keywords, and [keywords, niches] of what each says: 1 shared among the niches that name it."""
+    owners: dict[str, set[int]] = {}
+    for index, niche in enumerate(niches):
+        for keyword in (niche.name, *niche.keywords):
+            for form in _forms(normalise(keyword)):
+                owners.setdefault(form, set()).add(index)
+    vocabulary = {form: column for column, form in enumerate(sorted(owners))}
+    says = np.zeros((len(vocabulary), len(niches)))
+    for form, column in vocabulary.items():
+        says[column, sorted(owners[form])] = 1 / len(owners[form])
+    return CountVectorizer(vocabulary=vocabulary, analyzer=_PhraseFinder(vocabulary)), says
+
+
+class _PhraseFinder:
+    """The phrases of a text that may be keywords: only those that begin as a keyword of their length begins."""
+
+    def __init__(self, phrases: Iterable[str]) -> None:
+        lengths: dict[str, set[int]] = {}
+        for phrase in phrases:
+            tokens = phrase.split()
+            lengths.setdefault(tokens[0], set()).add(len(tokens))
+        self._lengths = {token: tuple(sorted(found)) for token, found in lengths.items()}
+
+    def __call__(self, text: str) -> Iterator[str]:
+        tokens = text.split()
+        for start, token in enumerate(tokens):
+            for length in self._lengths.get(token, ()):
+                yield token if length == 1 else " ".join(tokens[start : start + length])
+
+
+def _forms(keyword: str) -> Iterator[str]:
+    """A keyword as people write it: as it is, in the plural, and joined as in a hashtag."""
+    if not keyword:
+        return
+    tokens = keyword.split()[:PHRASE_TOKENS]
+    phrase = " ".join(tokens)
+    yield phrase
+    if len(tokens) > 1:
+        yield "".join(tokens)
+    if phrase.isascii() and len(tokens[-1]) > 2 and not phrase.endswith("s"):
+        yield f"{phrase}s"
