@@ -29,6 +29,7 @@ def write_clip(
     crf: int = 23,
     pix_fmt: str = "yuv420p",
     options: dict[str, str] | None = None,
+    audio_bit_rate: int = 64_000,
 ) -> Path:
     """Write a clip and return its path; the container follows from the path's suffix (mp4, mov, mkv, webm, avi).
 
@@ -58,7 +59,11 @@ def write_clip(
         video.options = {"crf": str(crf), **(options or {})}
         if codec.startswith("libvpx"):
             video.bit_rate = 0  # constant quality
-        sound = _Track(container, audio, rate, _AUDIO_CODECS[path.suffix.lower()]) if audio is not None else None
+        sound = (
+            _Track(container, audio, rate, audio_bit_rate, _AUDIO_CODECS[path.suffix.lower()])
+            if audio is not None
+            else None
+        )
 
         for image, tick in zip(chain([first], images), count() if ticks is None else ticks, strict=ticks is not None):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="bgr24")
@@ -95,13 +100,14 @@ class _Track:
     """The audio stream, written in step with the pictures so that the file interleaves."""
 
     def __init__(
-        self, container: av.container.OutputContainer, audio: NDArray[np.int16], rate: int, codec: str
+        self, container: av.container.OutputContainer, audio: NDArray[np.int16], rate: int, bit_rate: int, codec: str
     ) -> None:
         samples = audio.reshape(len(audio), -1)
         layout = "mono" if samples.shape[1] == 1 else "stereo"
         self.container, self.rate, self.layout = container, rate, layout
         stream = container.add_stream(codec, rate=rate, layout=layout)
         assert isinstance(stream, av.AudioStream)
+        stream.bit_rate = bit_rate
         self.stream = stream
         self.blocks = iter(
             (start, samples[start : start + _AUDIO_BLOCK]) for start in range(0, len(samples), _AUDIO_BLOCK)
