@@ -127,8 +127,8 @@ class Audio(Section):
 
     vad_threshold: float = Field(default=0.5, gt=0, lt=1, description="Speech probability that opens a region.")
     min_speech_s: float = Field(default=0.25, ge=0, description="Shorter speech is dropped.")
-    min_pause_s: float = Field(default=0.6, ge=0, description="Regions nearer than this are joined.")
-    pad_s: float = Field(default=0.2, ge=0, description="Added on both sides of a region.")
+    min_pause_s: float = Field(default=1.0, ge=0, description="Regions nearer than this are joined.")
+    pad_s: float = Field(default=0.3, ge=0, description="Added on both sides of a region.")
     max_region_s: float = Field(default=28.0, gt=1, le=30, description="Longer regions are split at their quietest place.")
     silence_db: float = Field(default=-50.0, lt=0, description="RMS below which a second counts as silent (dBFS).")
 
