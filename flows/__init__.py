@@ -1,0 +1,15 @@
+"""What happens in which order, and where it runs: Prefect flows over the work that tasks/ does."""
+
+import os
+
+# Read by Prefect when it is imported, which is why they are set here and not later. What the user has set stays.
+_DEFAULTS = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    # a fresh home migrates its database first, which takes more than the 20 seconds that Prefect allows
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+}
+for _name, _value in _DEFAULTS.items():
+    os.environ.setdefault(_name, _value)

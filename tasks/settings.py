@@ -81,9 +81,13 @@ class Shots(Section):
     """Cuts, fades and dissolves."""
 
     content_threshold: float = Field(default=27.0, gt=0, description="Content change (0-255) that is a cut on its own.")
+    content_ratio: float = Field(default=1.4, ge=1, description="Least ratio of such a change to its busier side; a fast pan has 1.")
     adaptive_ratio: float = Field(default=3.0, gt=1, description="Content change against its neighbours that is a cut.")
     adaptive_floor: float = Field(default=15.0, gt=0, description="Least content change of an adaptive cut.")
-    min_shot_s: float = Field(default=0.2, ge=0, description="Shorter shots are joined to the one before.")
+    soft_ratio: float = Field(default=6.0, gt=1, description="The same in dark scenes and slides, where all changes are small.")
+    soft_floor: float = Field(default=2.5, gt=0, description="Least content change of a cut in dark scenes and slides.")
+    flash_s: float = Field(default=0.3, ge=0, description="A picture that is back after less than this was hidden by a flash.")
+    min_shot_s: float = Field(default=0.2, ge=0, description="Of two boundaries nearer than this the clearer one stays.")
     fade_luma: float = Field(default=12.0, ge=0, le=255, description="Mean luma below which the picture is black.")
 
 
@@ -144,6 +148,7 @@ class Classification(Section):
 
     niches: str | None = Field(default=None, description="YAML file of niches; data/niches.yaml otherwise.")
     min_confidence: float = Field(default=0.35, ge=0, le=1, description="Below it a video gets no niche.")
+    batch_size: int = Field(default=500, ge=1, description="Videos classified at once.")
 
 
 class Analysis(Section):
@@ -152,6 +157,16 @@ class Analysis(Section):
     max_clusters: int = Field(default=12, ge=1, description="Most clusters tried per niche.")
     min_videos: int = Field(default=4, ge=2, description="Fewer videos in a niche are one cluster.")
     pass_every_s: float = Field(default=20.0, ge=0, description="Least seconds between two passes while extraction runs.")
+    min_silhouette: float = Field(default=0.22, ge=0, le=1, description="Below this mean silhouette a niche is one cluster.")
+    tree_videos: int = Field(default=2000, ge=50, description="Most videos of a niche that build the tree; the rest join the nearest.")
+    weight_format: float = Field(default=0.7, ge=0, description="Weight of duration and aspect ratio in distances.")
+    weight_pacing: float = Field(default=1.0, ge=0, description="Weight of shots and cuts.")
+    weight_motion: float = Field(default=0.8, ge=0, description="Weight of motion.")
+    weight_look: float = Field(default=0.6, ge=0, description="Weight of brightness, contrast, colours and sharpness.")
+    weight_text: float = Field(default=1.0, ge=0, description="Weight of on-screen text.")
+    weight_speech: float = Field(default=1.0, ge=0, description="Weight of speech.")
+    weight_sound: float = Field(default=0.7, ge=0, description="Weight of loudness, silence and music.")
+    weight_words: float = Field(default=0.4, ge=0, description="Weight of what the hook and the ending say.")
 
 
 class Settings(BaseModel):

@@ -1,0 +1,37 @@
+"""Classification: each video's niche, from its text alone. No media file is opened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, task
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.batches import Batch, batches
+from flows.seeing import Following, summarise
+from flows.session import current, session
+from tasks.settings import Settings
+
+
+@flow(name="classification", flow_run_name="classification · {source}", task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
+def classification(source: str, out: str, settings: Settings = Settings(), limit: int | None = None) -> Any:
+    """Find the niche of every video of `source` whose text is new or changed."""
+    with session("classify", source, out, settings, limit) as run:
+        todo = [video.video_id for video in run.unclassified]
+        following = Following(run, "classification", len(todo))
+        batched = list(batches(todo, settings.classification.batch_size))
+        for batch, classified in zip(batched, [classify_batch.submit(batch) for batch in batched], strict=True):
+            classified.result()
+            following.advance(len(batch.video_ids))
+        run.publish_niches()
+        return summarise(run, "classification")
+
+
+@task(name="classify", task_run_name="classify · {batch}")
+def classify_batch(batch: Batch) -> None:
+    """Find the niches of a batch; its text is made into vectors at once."""
+    run = current()
+    videos = run.videos(batch)
+    for video, niche in zip(videos, run.classifier.classify([video.metadata for video in videos]), strict=True):
+        run.note_niche(video, niche)
+    run.progress.advance("classification", len(videos))

@@ -1,0 +1,185 @@
+"""The command line. Thin: it reads options, opens a session, runs a flow and shows what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tasks.errors import ReelscopeError, UsageError
+from tasks.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="reelscope",
+    help="How short videos are built: niches, templates and clusters from a folder of videos.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Source = Annotated[str, typer.Argument(help="Folder, file, manifest (.csv .jsonl .parquet) or URL of videos.")]
+Out = Annotated[str, typer.Option("--out", "-o", help="Folder for the tables and the report.")]
+OutFolder = Annotated[str, typer.Argument(help="Folder with the tables of earlier runs.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated.")]
+Config = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
+Niches = Annotated[Path | None, typer.Option("--niches", help="YAML file that describes the niches.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="CPU worker processes; one per core if not given.")]
+Ocr = Annotated[str | None, typer.Option("--ocr", metavar="auto|easyocr|rapidocr", help="Engine that reads on-screen text.")]
+SpeechEngine = Annotated[
+    str | None, typer.Option("--speech", metavar="auto|whisper|pocketsphinx|none", help="Engine that transcribes speech.")
+]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any video failed.")]
+
+
+@app.command(epilog="Example: reelscope run data/samples --out out")
+def run(
+    source: Source,
+    out: Out,
+    strict: Strict = False,
+    overrides: Overrides = None,
+    config: Config = None,
+    niches: Niches = None,
+    workers: Workers = None,
+    ocr: Ocr = None,
+    speech: SpeechEngine = None,
+    batch_size: BatchSize = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """The whole pipeline: niches, templates, clusters, tables and the report."""
+    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size)
+    from flows.command import carry_out
+
+    raise typer.Exit(carry_out("run", source, out, settings, limit, as_json, strict))
+
+
+@app.command(epilog="Example: reelscope classify videos --out out --niches my-niches.yaml")
+def classify(
+    source: Source,
+    out: Out,
+    strict: Strict = False,
+    overrides: Overrides = None,
+    config: Config = None,
+    niches: Niches = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """The niche of each video, from its text alone; no media file is opened."""
+    from flows.command import carry_out
+
+    raise typer.Exit(carry_out("classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict))
+
+
+@app.command(epilog="Example: reelscope extract videos --out out --workers 4")
+def extract(
+    source: Source,
+    out: Out,
+    strict: Strict = False,
+    overrides: Overrides = None,
+    config: Config = None,
+    workers: Workers = None,
+    ocr: Ocr = None,
+    speech: SpeechEngine = None,
+    batch_size: BatchSize = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """How each video is built: shots, on-screen text, speech, sound and look."""
+    settings = settings_of(config, overrides, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size)
+    from flows.command import carry_out
+
+    raise typer.Exit(carry_out("extract", source, out, settings, limit, as_json, strict))
+
+
+@app.command(epilog="Example: reelscope analyze out")
+def analyze(out: OutFolder, overrides: Overrides = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Clusters, niches and the report, from the templates that are there."""
+    from flows.command import carry_out, existing
+
+    raise typer.Exit(carry_out("analyze", None, existing(out), settings_of(config, overrides), None, as_json, False))
+
+
+@app.command(epilog="Example: reelscope report out")
+def report(out: OutFolder) -> None:
+    """Rebuild the HTML report from the tables."""
+    from flows.command import existing
+    from tasks.analysis.summary import report as write
+    from tasks.tables import Tables
+
+    typer.echo(write(Tables(existing(out))))
+
+
+@app.command(epilog="Example: reelscope doctor")
+def doctor(overrides: Overrides = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Check decoder, models and weights, GPU, Prefect server and free disk, and say what to do."""
+    from flows.doctor import examine, show
+
+    findings = examine(settings_of(config, overrides))
+    if as_json:
+        typer.echo(json.dumps([finding.__dict__ for finding in findings], indent=1))
+    else:
+        show(findings)
+    raise typer.Exit(0 if all(finding.state != "broken" for finding in findings) else 1)
+
+
+#: Options that are short for a setting.
+SHORT = {
+    "niches": "classification.niches",
+    "workers": "pools.workers",
+    "ocr": "text.engine",
+    "speech": "speech.engine",
+    "batch_size": "pools.batch_size",
+}
+
+
+def settings_of(config: Path | None, overrides: list[str] | None, **short: Any) -> Settings:
+    """Settings from a file, the environment, --set and the options that are short for a setting. Raises UsageError."""
+    values: dict[str, Any] = {SHORT[name]: str(value) for name, value in short.items() if value is not None}
+    for item in overrides or []:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UsageError(f"--set {item}: section.key=value was expected, e.g. --set text.min_confidence=0.7")
+        values[key.strip()] = listed(key.strip(), value)
+    return load_settings(config, values)
+
+
+def listed(key: str, value: str) -> str | list[str]:
+    """Settings that hold several words are written with commas."""
+    section, _, name = key.partition(".")
+    field = Settings.model_fields.get(section)
+    model = field.annotation if field else None
+    known = getattr(model, "model_fields", {}).get(name)
+    several = known is not None and "tuple" in str(known.annotation)
+    return [word.strip() for word in value.split(",") if word.strip()] if several else value
+
+
+def main() -> None:
+    """The console script: a user's mistake is one line on stderr and exit code 2, never a traceback."""
+    from click.exceptions import ClickException, Exit
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(prog_name="reelscope", standalone_mode=False)
+    except ClickException as error:
+        fail(f"{error.format_message()} (see reelscope --help)")
+    except UsageError as error:
+        fail(error.message)
+    except ReelscopeError as error:
+        fail(f"{error.message} {error.advice}", 1)
+    except Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(words: str, code: int = 2) -> None:
+    print(f"reelscope: {' '.join(words.split())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,118 @@
+"""Carrying out a command: a session, a server to talk to, the flow, and the table at its end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.progress import Bars
+from flows.server import EmbeddedServer, configured_server, prefect_api
+from flows.session import Session, use
+from tasks.catalog import local_path
+from tasks.errors import UsageError
+from tasks.settings import Settings
+
+INTERRUPTED = 130
+
+
+def existing(out: str) -> str:
+    """An OUT that an earlier run has made. Raises UsageError."""
+    folder = local_path(out)
+    if folder is not None and not (folder / "videos").is_dir():
+        raise UsageError(f"{out}: no tables of reelscope here; `reelscope run SOURCE --out {out}` makes them")
+    return out
+
+
+def carry_out(command: str, source: str | None, out: str, settings: Settings, limit: int | None, as_json: bool, strict: bool) -> int:
+    """Run a command from its options to its last line; gives the exit code."""
+    screen = Console(stderr=True)
+    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    opened = Session(command, source, out, settings, limit)
+    server: EmbeddedServer | None = None
+    try:
+        with ExitStack() as stack:
+            bars = stack.enter_context(Bars(screen))
+            stack.enter_context(use(opened))
+            opened.progress = bars
+            prepare(opened)
+            if opened.idle and not os.environ.get("PREFECT_API_URL"):
+                opened.note_unchanged()  # nothing to compute: no flow is run, and no server waited for
+            else:
+                if not configured_server():
+                    server = EmbeddedServer()
+                stack.enter_context(prefect_api(server))
+                flow_of(opened)
+    except KeyboardInterrupt:
+        screen.print(f"Stopped. What was finished is kept in {out}; the same command goes on from there.", highlight=False)
+        if server:
+            server.stop()
+        os._exit(INTERRUPTED)  # threads that still wait for the flow are of no more use
+    if server:
+        server.stop()
+    from flows.figures import figures_of
+
+    figures = figures_of(opened)
+    if as_json:
+        print(json.dumps(figures, indent=1))
+    else:
+        show(figures, Console())
+    return 1 if strict and figures["failed"] else 0
+
+
+def prepare(run: Session) -> None:
+    """What needs no server, done while none is there: the catalog, the engines, the plan and the first videos."""
+    if run.source is None:
+        return
+    run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
+    if run.command == "classify":
+        return
+    for choice in (run.ocr, run.speech):
+        if choice.note:
+            run.progress.say(choice.note)
+    plan = run.plan
+    run.progress.say(f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; text: {run.ocr.engine}, speech: {run.speech.engine}")
+
+
+def flow_of(run: Session) -> Any:
+    """Run the flow of the session's command."""
+    if run.command == "analyze":
+        from flows.analysis import analysis
+
+        return analysis(run.out, run.settings)
+    assert run.source is not None
+    if run.command == "classify":
+        from flows.classification import classification as chosen
+    elif run.command == "extract":
+        from flows.extraction import extraction as chosen
+    else:
+        from flows.pipeline import pipeline as chosen
+    return chosen(run.source, run.out, run.settings, run.limit)
+
+
+def show(figures: dict[str, Any], console: Console) -> None:
+    """The table that ends a run."""
+    table = Table(title=f"{figures['command']} {figures['run_id']}")
+    for heading in ("videos", "done", "reused", "failed"):
+        table.add_column(heading, justify="right")
+    table.add_row(*(str(figures[name]) for name in ("videos", "done", "reused", "failed")))
+    console.print(table)
+    if figures["stage_seconds"]:
+        stages = Table("stage", "CPU s", "share", title="where the time went")
+        total = sum(figures["stage_seconds"].values())
+        for stage, seconds in sorted(figures["stage_seconds"].items(), key=lambda item: -item[1]):
+            stages.add_row(stage, f"{seconds:.1f}", f"{seconds / total:.0%}" if total else "")
+        console.print(stages)
+    for failure in figures["failures"]:
+        console.print(f"failed  {failure['stage']}: {failure['message']}\n        {failure['advice']}", highlight=False, markup=False)
+    if figures["reused"] == figures["videos"] and figures["videos"]:
+        console.print("Everything was reused; nothing was computed.")
+    if figures["report"]:
+        console.print(f"report  {Path(figures['report'])}", highlight=False, soft_wrap=True)

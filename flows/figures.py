@@ -1,0 +1,26 @@
+"""A run in figures: what `--json` prints, flows return and the UI's summary shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows.session import Session
+
+
+def figures_of(run: Session) -> dict[str, Any]:
+    counts = run.counts
+    storage = run.tables.storage
+    return {
+        "command": run.command,
+        "run_id": run.run_id,
+        "out": run.out,
+        "videos": len(run.catalog.videos) + len(run.catalog.failures),
+        "done": len(counts.done),
+        "reused": len(counts.reused),
+        "failed": len(counts.failed),
+        "classified": counts.classified,
+        "failures": [failure.model_dump() for failure in counts.failures],
+        "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())},
+        "cache_saved_s": round(counts.cache_saved_s, 3),
+        "report": storage.path("report/index.html") if storage.exists("report/index.html") else None,
+    }

@@ -1,0 +1,73 @@
+"""The analysis of an OUT folder: its templates clustered and summed up, its tables and its report written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from tasks.errors import UsageError
+from tasks.keys import digest, folder_digest
+from tasks.schemas import TABLES
+from tasks.settings import Analysis
+from tasks.tables import Row, Tables
+
+INPUT_KEY = b"reelscope.input_hash"  # in the metadata of `clusters`: what they were made of
+
+
+@dataclass(frozen=True)
+class Before:
+    """The clusters and their members when a run began. Every pass of the run compares with these, not with the pass before."""
+
+    clusters: pa.Table
+    members: dict[str, str | None]
+
+
+def before(tables: Tables) -> Before:
+    members = tables.read("templates", ["video_id", "cluster_id"])
+    return Before(tables.read("clusters"), dict(zip(members["video_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True)))
+
+
+def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, completeness: float) -> None:
+    """Write `clusters` and `niches`, and each template's niche, cluster and reason."""
+    from tasks.analysis.clusters import cluster_templates
+    from tasks.analysis.niches import niche_table
+
+    input_hash = analysis_hash(tables, settings)
+    niches = {video_id: row["niche"] for video_id, row in tables.known().items()}
+    templates = tables.read("templates")
+    ids = templates["video_id"].to_pylist()
+    column = pa.array([niches.get(video_id) for video_id in ids], pa.string())
+    templates = templates.set_column(templates.schema.get_field_index("niche"), "niche", column)
+    frame = templates.to_pandas()
+    result = cluster_templates(frame, earlier.clusters.to_pandas(), earlier.members, run_id, settings, completeness)
+    assigned: dict[str, Row] = {
+        row["video_id"]: row | {"niche": niches.get(row["video_id"])}
+        for row in pa.Table.from_pandas(result.assignments, preserve_index=False).to_pylist()
+    }
+    tables.assign(assigned)
+    clusters = pa.Table.from_pandas(result.clusters, schema=TABLES["clusters"], preserve_index=False)
+    tables.replace("clusters", clusters, {INPUT_KEY: input_hash.encode()})
+    tables.replace("niches", pa.Table.from_pandas(niche_table(frame), schema=TABLES["niches"], preserve_index=False))
+
+
+def is_current(tables: Tables, settings: Analysis) -> bool:
+    """Do the clusters come from the templates and niches that are there, and is there a report?"""
+    found = tables.metadata("clusters").get(INPUT_KEY, b"").decode()
+    return found == analysis_hash(tables, settings) and tables.storage.exists("report/index.html")
+
+
+def analysis_hash(tables: Tables, settings: Analysis) -> str:
+    """Everything that the clusters depend on, the order of the videos left out."""
+    videos = sorted(f"{video_id} {row['input_hash']} {row['niche']}" for video_id, row in tables.known().items())
+    return digest(*videos, settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"))
+
+
+def report(tables: Tables) -> Path:
+    """Write OUT/report/index.html from the tables that are there. Raises UsageError where OUT is not a local folder."""
+    from tasks.analysis.report import write_report
+
+    if tables.storage.folder is None:
+        raise UsageError(f"{tables.storage.root}: the report is written to local folders only; copy the tables and run `reelscope report`")
+    return write_report({name: tables.read(name) for name in TABLES}, tables.storage.folder)

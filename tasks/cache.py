@@ -1,0 +1,73 @@
+"""The result cache: what each stage gave for each content, kept in Prefect's result storage.
+
+Entries are plain JSON, validated when read: data, never code. (Prefect's own result records name in the file the
+serializer that reads them, which may be one that runs code; so only its storage is used, not its records.)
+An entry that cannot be read is a miss, and is computed again.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.catalog import local_path
+
+if TYPE_CHECKING:
+    from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+
+log = logging.getLogger("reelscope.cache")
+
+
+class Entry(BaseModel):
+    """One stage of one content: its result as a dict and what it cost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: str
+    result: dict[str, Any]
+    wall_s: float
+    cpu_s: float
+
+
+class ResultCache:
+    """Entries by key. `location` is a folder or a URL that fsspec understands."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        folder = local_path(location)
+        self._folder = folder.expanduser().absolute() / "results" if folder else None
+
+    @cached_property
+    def _storage(self) -> LocalFileSystem | RemoteFileSystem:
+        # Prefect takes a second to import: those who only plan do not wait for it
+        from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+
+        if self._folder is None:
+            return RemoteFileSystem(basepath=self.location.rstrip("/") + "/results")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return LocalFileSystem(basepath=str(self._folder))
+
+    def read(self, key: str) -> Entry | None:
+        """The entry, or None where there is none that can be believed."""
+        path = _path(key)
+        if self._folder is not None and not (self._folder / path).exists():
+            return None
+        try:
+            return Entry.model_validate_json(self._storage.read_path(path, _sync=True))  # type: ignore[call-arg]
+        except FileNotFoundError:
+            return None
+        except (ValueError, OSError) as error:  # pydantic's ValidationError is a ValueError
+            log.warning("cache entry %s cannot be read and is computed again: %s", key, str(error).splitlines()[0])
+            return None
+
+    def write(self, key: str, entry: Entry) -> None:
+        self._storage.write_path(_path(key), entry.model_dump_json().encode(), _sync=True)  # type: ignore[call-arg]
+
+
+def _path(key: str) -> str:
+    """Keys spread over folders, so that no folder holds a million files."""
+    stage, digest = key.split("-", 1)
+    return f"{stage}/{digest[:2]}/{digest}"

@@ -1,0 +1,251 @@
+"""One open, one demux, one decode: pictures and sound of a file in one pass, on one clock.
+
+Times come from timestamps (PTS) and count from the first shown frame; frames are upright (display matrix applied).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import DamagedMedia, NoPictures, NotAVideo, UnreadableSource
+from tasks.extraction.frames import Image, SmallFrame
+from tasks.settings import Decode, Sources
+
+SAMPLE_RATE = 16_000
+PLANAR_420 = frozenset({"yuv420p", "yuvj420p"})
+EARLY_SOUND_S = 60.0  # sound that may come before the first picture; more of it means that there are no pictures
+UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A decoded picture, made small; `full()` converts the whole frame, for the few that are read."""
+
+    small: SmallFrame
+    raw: av.VideoFrame
+
+    def full(self) -> Image:
+        """uint8 [height, width, 3] BGR, upright."""
+        return upright(self.raw.to_ndarray(format="bgr24"), self.raw.rotation)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Decoded sound: 16 kHz mono int16, `start_s` in the video's clock."""
+
+    start_s: float
+    pcm: NDArray[np.int16]
+
+
+class Media:
+    """An open media file; iterate once for its frames and sound in stream order.
+
+    After the iteration `duration_s`, `frames` and `damaged` say what was found.
+    Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file.
+    """
+
+    def __init__(self, path: Path, sources: Sources, settings: Decode, pictures: bool = True, sound: bool = True) -> None:
+        self.path = path
+        self.settings = settings
+        self.pictures = pictures  # False: only the first picture is decoded, for the clock
+        self._container = _open(path, sources)
+        try:
+            self._video = _video_stream(self._container, path)
+            self._audio = self._container.streams.best("audio") if sound else None
+        except Exception:
+            self._container.close()
+            raise
+        self.has_audio = bool(self._container.streams.audio)
+        self.width = self.height = 0
+        self.frames = self.damaged = 0
+        self.fps = float(self._video.average_rate) if self._video.average_rate else None
+        self._start_s: float | None = None
+        self._last_s: float | None = None
+        self._frame_s = 1 / self.fps if self.fps else 1 / 25
+
+    @property
+    def declared_duration_s(self) -> float | None:
+        """What the header says; a hint, never a measurement."""
+        if self._video.duration and self._video.time_base:
+            return float(self._video.duration * self._video.time_base)
+        return self._container.duration / av.time_base if self._container.duration else None
+
+    @property
+    def duration_s(self) -> float:
+        """End of the last decoded frame, counted from the first."""
+        return 0.0 if self._last_s is None else self._last_s + self._frame_s
+
+    def __enter__(self) -> Media:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._container.close()
+
+    def __iter__(self) -> Iterator[Frame | Chunk]:
+        early: list[Chunk] = []  # sound in the container's clock, before the first picture tells where zero is
+        early_s = 0.0
+        for item in self._decoded():
+            if isinstance(item, Frame) or self._start_s is not None:
+                if early and self._start_s is not None:
+                    yield from (Chunk(chunk.start_s - self._start_s, chunk.pcm) for chunk in early)
+                    early.clear()
+                if isinstance(item, Frame):
+                    yield item
+                else:
+                    yield Chunk(item.start_s - (self._start_s or 0.0), item.pcm)
+                continue
+            early.append(item)
+            early_s += len(item.pcm) / SAMPLE_RATE
+            if early_s > EARLY_SOUND_S:
+                raise DamagedMedia(f"{self.path}: no picture in the first {EARLY_SOUND_S:.0f} s of sound")
+        if self._start_s is None:
+            raise DamagedMedia(f"{self.path}: not one frame could be decoded")
+
+    def _decoded(self) -> Iterator[Frame | Chunk]:
+        """Frames (in the video's clock) and sound (in the container's clock), as the packets come."""
+        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE) if self._audio else None
+        streams = [stream for stream in (self._video, self._audio) if stream is not None]
+        for packet in self._packets(streams):
+            if packet.stream is self._video:
+                if self.pictures or self._start_s is None:
+                    yield from self._pictures(packet)
+            elif resampler is not None:
+                yield from self._sound(packet, resampler)
+        if resampler is not None and self._audio is not None:
+            yield from _chunks(resampler.resample(None))
+
+    def _packets(self, streams: list[Any]) -> Iterator[Any]:
+        try:
+            yield from self._container.demux(streams)
+        except av.FFmpegError:  # the rest cannot be read; the flushing packets that demux sends at its end are missing
+            self.damaged += 1
+            for stream in streams:
+                yield FlushOf(stream)
+
+    def _pictures(self, packet: Any) -> Iterator[Frame]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            self.damaged += 1
+            return
+        for raw in frames:
+            frame = self._place(raw)
+            if frame is not None:
+                yield frame
+
+    def _place(self, raw: av.VideoFrame) -> Frame | None:
+        """Put a frame on the clock; None for one that does not come after the last."""
+        at_s = raw.time if raw.time is not None else (self._last_s or 0.0) + (self._start_s or 0.0) + self._frame_s
+        if self._start_s is None:
+            self._start_s = at_s
+            turned = raw.rotation % 180 != 0
+            self.width, self.height = (raw.height, raw.width) if turned else (raw.width, raw.height)
+        time_s = at_s - self._start_s
+        if self._last_s is not None:
+            if time_s <= self._last_s:
+                return None
+            self._frame_s = time_s - self._last_s
+        if raw.duration and raw.time_base:
+            self._frame_s = float(raw.duration * raw.time_base)
+        self._last_s = time_s
+        self.frames += 1
+        bgr, luma = small_images(raw, self.settings.small_px, self.settings.luma_px)
+        return Frame(SmallFrame(time_s, bgr, luma), raw)
+
+    def _sound(self, packet: Any, resampler: av.AudioResampler) -> Iterator[Chunk]:
+        try:
+            for frame in packet.decode():
+                yield from _chunks(resampler.resample(frame))
+        except (av.FFmpegError, ValueError):  # ValueError: the layout or rate changed in mid-stream
+            self.damaged += 1
+
+
+@dataclass(frozen=True)
+class FlushOf:
+    """Stands for the end of a stream whose file broke off."""
+
+    stream: Any
+
+    def decode(self) -> list[Any]:
+        return list(self.stream.codec_context.decode(None))
+
+
+def _open(path: Path, sources: Sources) -> Any:
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(sources.formats)}
+    try:
+        return av.open(str(path), options=options, metadata_errors="replace")
+    except (av.PermissionError, av.FileNotFoundError) as error:
+        raise UnreadableSource(f"{path}: {error.strerror}") from None
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        with path.open("rb") as file:
+            head = file.read(64)
+        if head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS"):
+            raise DamagedMedia(f"{path}: the container cannot be read ({reason}); the end of the file may be missing") from None
+        raise NotAVideo(f"{path}: not a media file ({reason})") from None
+
+
+def _video_stream(container: Any, path: Path) -> Any:
+    """The best stream of moving pictures, set up for one thread."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic]
+    if not streams:
+        raise NoPictures(f"{path}: no video stream")
+    stream = max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
+    if stream.codec_context is None:
+        raise DamagedMedia(f"{path}: no decoder for its video codec", "Re-encode the file as h264 mp4 with ffmpeg.")
+    stream.thread_type = "SLICE"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def skip_loop_filter(media: Media) -> None:
+    """Leave out deblocking: faster, and the small images do not show it."""
+    media._video.codec_context.options = {"skip_loop_filter": "all"}
+
+
+def _chunks(frames: list[Any]) -> Iterator[Chunk]:
+    for frame in frames:
+        if frame.samples:
+            yield Chunk(frame.time or 0.0, frame.to_ndarray()[0])
+
+
+def small_images(raw: av.VideoFrame, small_px: int, luma_px: int) -> tuple[Image, Image]:
+    """BGR with a longest side of small_px and luma with a longest side of luma_px, upright; never enlarged."""
+    if raw.format.name not in PLANAR_420:
+        raw = raw.reformat(format="yuv420p")
+    width, height = _fit(raw.width, raw.height, small_px)
+    y, u, v = (_plane(raw, index) for index in range(3))
+    packed = np.empty((height * 3 // 2, width), np.uint8)
+    cv2.resize(y, (width, height), dst=packed[:height], interpolation=cv2.INTER_LINEAR)
+    chroma = packed[height:].reshape(2, height // 2, width // 2)
+    for plane, target in ((u, chroma[0]), (v, chroma[1])):
+        cv2.resize(plane, (width // 2, height // 2), dst=target, interpolation=cv2.INTER_LINEAR)
+    bgr = cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)
+    luma = cv2.resize(y, _fit(raw.width, raw.height, luma_px), interpolation=cv2.INTER_LINEAR)
+    return upright(bgr, raw.rotation), upright(luma, raw.rotation)
+
+
+def upright(image: Any, rotation: int) -> Image:
+    """Turn an image by the display matrix's counter-clockwise angle in degrees."""
+    turn = UPRIGHT.get(rotation % 360)
+    return image if turn is None else cv2.rotate(image, turn)  # type: ignore[return-value]
+
+
+def _fit(width: int, height: int, longest: int) -> tuple[int, int]:
+    """Even size with the longest side at most `longest`."""
+    scale = min(1.0, longest / max(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def _plane(raw: av.VideoFrame, index: int) -> Image:
+    plane = raw.planes[index]
+    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -1,0 +1,94 @@
+"""Sidecars: the NAME.info.json that yt-dlp writes beside a video."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import UnreadableSource
+from tasks.records import Metadata
+
+SIDECAR_SUFFIX = ".info.json"
+MAX_SIDECAR_BYTES = 20_000_000  # yt-dlp's largest, with every format and subtitle, stay below 2 MB
+MAX_TEXT = 100_000
+
+
+def read_sidecar(path: Path, stem: str) -> tuple[str | None, Metadata]:
+    """The id (None if the sidecar has none) and metadata; a wrong type in one field leaves that field unknown.
+
+    Raises UnreadableSource when the file as a whole is not a JSON object.
+    """
+    try:
+        if path.stat().st_size > MAX_SIDECAR_BYTES:
+            raise UnreadableSource(f"{path}: larger than {MAX_SIDECAR_BYTES} bytes", "Replace the sidecar; it is not yt-dlp's.")
+        raw = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableSource(f"{path}: not readable as JSON ({error})", "Download the sidecar again, or remove it.") from None
+    if not isinstance(raw, dict):
+        raise UnreadableSource(f"{path}: a JSON object was expected", "Download the sidecar again, or remove it.")
+    metadata = metadata_of(raw, stem)
+    return text_of(raw.get("id")), metadata
+
+
+def metadata_of(raw: dict[str, Any], fallback_title: str) -> Metadata:
+    """Metadata from yt-dlp's names or a manifest's."""
+    return Metadata(
+        title=text_of(raw.get("title")) or fallback_title,
+        description=text_of(raw.get("description")) or "",
+        tags=words_of(raw.get("tags")),
+        categories=words_of(raw.get("categories")),
+        uploader=text_of(raw.get("uploader")) or text_of(raw.get("channel")),
+        published_at=_moment(raw),
+        view_count=count_of(raw.get("view_count")),
+        like_count=count_of(raw.get("like_count")),
+        webpage_url=text_of(raw.get("webpage_url")),
+    )
+
+
+def text_of(value: Any) -> str | None:
+    """A string, or a whole number as a string; anything else is unknown."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    # lone surrogates cannot be written to Parquet
+    cleaned = value.encode("utf-8", "replace").decode("utf-8").strip()[:MAX_TEXT]
+    return cleaned or None
+
+
+def words_of(value: Any) -> tuple[str, ...]:
+    """A list of strings, or one string separated by | or ,"""
+    if isinstance(value, str):
+        value = value.split("|" if "|" in value else ",")
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return tuple(word for word in (text_of(item) for item in value) if word)
+
+
+def count_of(value: Any) -> int | None:
+    """A count that is a number or written as one; negative, NaN and infinite are unknown."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return int(number) if 0 <= number < 2**62 else None
+
+
+def _moment(raw: dict[str, Any]) -> str | None:
+    """published_at (ISO), timestamp (seconds) or upload_date (YYYYMMDD) as ISO 8601 in UTC."""
+    try:
+        if isinstance(raw.get("published_at"), str):
+            moment = datetime.fromisoformat(raw["published_at"])
+        elif isinstance(raw.get("published_at"), datetime):
+            moment = raw["published_at"]
+        elif isinstance(raw.get("timestamp"), (int, float)):
+            moment = datetime.fromtimestamp(raw["timestamp"], UTC)
+        elif isinstance(raw.get("upload_date"), (str, int)):
+            moment = datetime.strptime(str(raw["upload_date"]), "%Y%m%d")
+        else:
+            return None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return None
