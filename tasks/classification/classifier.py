@@ -30,6 +30,8 @@ MATCHER_VERSION = 1
 FIELD_WEIGHTS = {"title": 1.0, "tags": 0.7, "categories": 1.0, "uploader": 0.6, "description": 0.4}
 #: How much of the score comes from keywords, from words and from parts of words (cosines in 0..1).
 KEYWORD_WEIGHT, WORD_WEIGHT, PART_WEIGHT = 1.0, 4.0, 3.0
+#: An example is one short text, so that a shared word makes it near by chance.
+EXAMPLE_TRUST = 0.5
 #: A score of one over the next niche makes that niche about e**SHARPNESS times likelier.
 SHARPNESS = 1.6
 #: The score that "none of these" always has: a single keyword in a description stays below it.
@@ -94,9 +96,8 @@ class NicheMatcher:
         identity = f"matcher {MATCHER_VERSION} {niches.identity} {min_confidence}"
         self.identity = hashlib.sha256(identity.encode()).hexdigest()
         self._keywords, self._keyword_niches = _keyword_index(niches.niches)
-        documents = [_document(niche) for niche in niches.niches]
-        self._words = _Cosine(documents, _words_and_pairs)
-        self._parts = _Cosine([normalise(" ".join(niche.keywords)) for niche in niches.niches], _parts)
+        self._words = _Cosine([_documents(niche) for niche in niches.niches], _words_and_pairs)
+        self._parts = _Cosine([[normalise(" ".join(niche.keywords))] for niche in niches.niches], _parts)
 
     def classify(self, videos: Sequence[Metadata]) -> list[Niche]:
         """Niches of a batch; a video without any evidence has neither niche nor confidence nor runner-up."""
@@ -132,20 +133,30 @@ class NicheMatcher:
 
 
 class _Cosine:
-    """Cosine similarity of texts to a fixed set of documents on which the TF-IDF was fitted."""
+    """Cosine similarity of texts to the nearest document of every niche; the TF-IDF is fitted on these documents."""
 
-    def __init__(self, documents: Sequence[str], analyzer: Callable[[str], Iterator[str]]) -> None:
-        self._vectorizer = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True)
-        self._documents = self._vectorizer.fit_transform(documents).T.toarray()
+    def __init__(self, documents_of_niches: Sequence[Sequence[str]], analyzer: Callable[[str], Iterator[str]]) -> None:
+        documents = [document for documents in documents_of_niches for document in documents]
+        trust = [
+            1.0 if place == 0 else EXAMPLE_TRUST for documents in documents_of_niches for place in range(len(documents))
+        ]
+        self._firsts = np.cumsum([0, *map(len, documents_of_niches)])[:-1]
+        vocabulary = sorted({feature for document in documents for feature in analyzer(document)})
+        # the vectorizer refuses an empty vocabulary, which a few very short descriptions may have; NUL is in no text
+        self._vectorizer = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, vocabulary=vocabulary or ["\0"])
+        self._documents = self._vectorizer.fit_transform(documents).T.toarray() * np.array(trust)
 
     def to(self, texts: Sequence[str]) -> Scores:
         # sparse times dense adds up row by row, so a text's result does not depend on its neighbours
-        similarity: Scores = self._vectorizer.transform(texts) @ self._documents
-        return similarity
+        similarity = self._vectorizer.transform(texts) @ self._documents
+        nearest: Scores = np.maximum.reduceat(similarity, self._firsts, axis=1)
+        return nearest
 
 
-def _document(niche: NicheDescription) -> str:
-    return normalise(" ".join((niche.name, niche.description, *niche.keywords, *niche.examples)))
+def _documents(niche: NicheDescription) -> list[str]:
+    """All that is said of the niche, and every example by itself."""
+    examples = [normalise(example) for example in niche.examples]
+    return [normalise(" ".join((niche.name, niche.description, *niche.keywords, *niche.examples))), *examples]
 
 
 def _words_and_pairs(text: str) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from tasks.classification.text import normalise
 from tasks.errors import UsageError
 from tasks.records import Record
 
@@ -77,12 +78,10 @@ class _Reader:
         if root is None or not isinstance(entries, yaml.SequenceNode):
             raise self._error(root, f"expected a list of niches; write {_FORMAT}")
         niches: list[NicheDescription] = []
-        first_lines: dict[str, int] = {}
         for entry in entries.value:
             niche = self._niche(entry)
-            line = first_lines.setdefault(niche.name.casefold(), entry.start_mark.line + 1)
-            if line != entry.start_mark.line + 1:
-                raise self._error(entry, f"the niche {niche.name!r} is already on line {line}; join the two")
+            if niche.name.casefold() in {other.name.casefold() for other in niches}:
+                raise self._error(entry, f"a second niche {niche.name!r}; join the two or rename one")
             niches.append(niche)
         if len(niches) < 2:
             raise self._error(root, f"{len(niches)} niche(s) found; at least two are needed to tell videos apart")
@@ -108,6 +107,8 @@ class _Reader:
             raise self._error(
                 node, f"the name {name[:MAX_NAME_CHARS]!r} is reserved or longer than {MAX_NAME_CHARS} characters"
             )
+        if not normalise(name):
+            raise self._error(node, f"the name {name!r} has no letter or digit")
         return NicheDescription(**values)  # type: ignore[arg-type]
 
     def _texts(self, node: yaml.Node, field: str) -> tuple[str, ...]:

@@ -1,0 +1,245 @@
+"""Clusters of templates: found, worded, and the same from night to night."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from tasks.analysis.clusters import ClusterResult, cluster_templates
+from tasks.analysis.labels import LABEL_WORDS
+from tasks.analysis.lineage import Current, Former, Ids, Link, links
+from tasks.analysis.niches import niche_table
+from tasks.schemas import NUMERIC_FEATURES, TABLES
+from tasks.settings import Analysis
+from tests.populations import KINDS, frame, kinds_of, population, unknown
+
+SETTINGS = Analysis()
+
+
+def clustered(templates: pd.DataFrame, before: ClusterResult | None = None, run_id: str = "night-1") -> ClusterResult:
+    members = dict(zip(before.assignments["video_id"], before.assignments["cluster_id"], strict=True)) if before else {}
+    result = cluster_templates(templates, before.clusters if before else None, members, run_id, SETTINGS, 1.0)
+    table = pa.Table.from_pandas(result.clusters, schema=TABLES["clusters"], preserve_index=False)
+    assert table.schema.names == TABLES["clusters"].names
+    assert list(result.assignments.columns) == ["video_id", "cluster_id", "membership_reason"]
+    assert result.assignments["membership_reason"].notna().all()
+    assert sorted(result.assignments["video_id"]) == sorted(templates.get("video_id", []))
+    return result
+
+
+def agreement(result: ClusterResult) -> float:
+    return float(
+        adjusted_rand_score(kinds_of(result.assignments["video_id"]), result.assignments["cluster_id"].fillna("none"))
+    )
+
+
+def of_kind(result: ClusterResult, kind: str) -> set[str | None]:
+    ids = result.assignments[result.assignments["video_id"].str.contains(kind)]["cluster_id"]
+    return set(ids.dropna())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ways_of_being_built_are_found(seed: int) -> None:
+    result = clustered(population(dict.fromkeys(KINDS, 40), seed, strays=22))
+    assert agreement(result) >= 0.9
+    strays = result.assignments[result.assignments["video_id"].str.contains("stray")]
+    assert strays["cluster_id"].isna().mean() >= 0.8
+    assert strays["membership_reason"].str.startswith("far from every cluster").mean() >= 0.8
+    assert (result.clusters["change"] == "new").all()
+    assert result.clusters["size"].sum() == result.assignments["cluster_id"].notna().sum()
+
+
+def test_kinds_of_very_different_size() -> None:
+    result = clustered(population(dict(zip(KINDS, (100, 60, 30, 15, 8), strict=True)), 5, strays=20))
+    assert agreement(result) >= 0.9
+
+
+@pytest.mark.parametrize("kind", ["music edit", "list of tips", "story"])
+def test_one_way_of_being_built_is_one_cluster(kind: str) -> None:
+    assert len(clustered(population({kind: 60}, 5)).clusters) == 1
+
+
+def test_the_order_of_rows_does_not_matter() -> None:
+    templates = population(dict.fromkeys(KINDS, 20), 3, strays=11)
+    first, second = clustered(templates), clustered(templates.sample(frac=1, random_state=7))
+    pd.testing.assert_frame_equal(first.assignments, second.assignments)
+    pd.testing.assert_frame_equal(first.clusters, second.clusters)
+
+
+def test_many_videos_are_clustered_from_a_sample() -> None:
+    templates = population(dict.fromkeys(KINDS, 150), 3, strays=40)
+    settings = Analysis(tree_videos=200)
+    results = [
+        cluster_templates(rows, None, {}, "r", settings, 1.0)
+        for rows in (templates, templates.sample(frac=1, random_state=2))
+    ]
+    assert agreement(results[0]) >= 0.9
+    pd.testing.assert_frame_equal(results[0].assignments, results[1].assignments)
+
+
+def test_labels_tell_clusters_apart() -> None:
+    result = clustered(population(dict.fromkeys(KINDS, 40), 1))
+    labels = result.clusters["label"]
+    assert labels.is_unique
+    by_kind = {
+        kind: labels[result.clusters["cluster_id"].isin(of_kind(result, kind))].str.cat(sep="; ") for kind in KINDS
+    }
+    assert "music throughout" in by_kind["music edit"]
+    assert "text at the bottom" in by_kind["talking head"]
+    assert "silent" in by_kind["silent demo"]
+    for features in result.clusters["distinguishing_features"]:
+        assert len(features) == LABEL_WORDS and set(features) <= set(NUMERIC_FEATURES)
+
+
+def test_exemplars_are_members() -> None:
+    result = clustered(population(dict.fromkeys(KINDS, 12), 1))
+    members = dict(zip(result.assignments["video_id"], result.assignments["cluster_id"], strict=True))
+    for row in result.clusters.to_dict("records"):
+        assert len(row["exemplar_video_ids"]) == 5
+        assert {members[video_id] for video_id in row["exemplar_video_ids"]} == {row["cluster_id"]}
+
+
+def test_three_nights() -> None:
+    kinds = list(KINDS)
+    first_rows = population(dict.fromkeys(kinds[:4], 40), 0, strays=18)
+    gone = first_rows["video_id"].str.contains("music edit")
+    second_rows = pd.concat(
+        [first_rows[~gone], population({kinds[0]: 10, kinds[4]: 30}, 1, strays=2, prefix="second ")]
+    )
+    third_rows = pd.concat([second_rows, population({kinds[2]: 5}, 2, prefix="third ")])
+    first = clustered(first_rows)
+    second = clustered(second_rows, first, "night-2")
+    third = clustered(third_rows, second, "night-3")
+    for kind in ("talking head", "list of tips", "silent demo"):
+        assert of_kind(first, kind) == of_kind(second, kind) == of_kind(third, kind)
+        assert len(of_kind(first, kind)) == 1
+    [vanished], [appeared] = of_kind(first, "music edit"), of_kind(second, "story")
+    assert appeared not in set(first.clusters["cluster_id"])
+    change = second.clusters.set_index("cluster_id")
+    assert change["change"].value_counts().to_dict() == {"kept": 3, "new": 1, "vanished": 1}
+    assert change.loc[vanished, ["change", "size", "last_seen_run"]].tolist() == ["vanished", 0, "night-1"]
+    assert change.loc[appeared, ["change", "first_seen_run"]].tolist() == ["new", "night-2"]
+    after = third.clusters.set_index("cluster_id")
+    assert after.loc[appeared, ["change", "first_seen_run", "last_seen_run"]].tolist() == ["kept", "night-2", "night-3"]
+    assert after.loc[vanished, "change"] == "vanished"
+
+
+def test_other_videos_of_the_same_kinds_keep_the_ids() -> None:
+    first = clustered(population(dict.fromkeys(KINDS, 40), 0))
+    second = clustered(population(dict.fromkeys(KINDS, 40), 1, prefix="other "), first, "night-2")
+    for kind in KINDS:
+        assert of_kind(first, kind) == of_kind(second, kind)
+    assert (second.clusters["change"] == "kept").all()
+
+
+def test_passes_within_a_run_keep_what_was_new() -> None:
+    templates = population(dict.fromkeys(KINDS, 20), 0)
+    first = clustered(templates[::2], run_id="night-1")
+    second = clustered(templates, first, "night-1")
+    assert set(second.clusters["change"]) == {"new"}
+    assert set(first.clusters["cluster_id"]) == set(second.clusters["cluster_id"])
+
+
+def test_niches_are_clustered_apart_and_null_is_a_group_of_its_own() -> None:
+    templates = pd.concat(
+        [
+            population({"story": 6, "music edit": 6}, 1, niche=niche, prefix=str(niche))
+            for niche in ("DIY & crafts", "pets", None)
+        ]
+    )
+    result = clustered(templates)
+    assert result.clusters["niche"].isna().sum() == 2
+    assert set(result.clusters["cluster_id"]) == {
+        f"{stem}-{number}" for stem in ("diy-crafts", "pets", "unclassified") for number in (1, 2)
+    }
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_few_videos_say_so(count: int) -> None:
+    result = clustered(population({"story": count}))
+    assert len(result.clusters) == min(count, 1)
+    if count:
+        assert result.clusters["label"][0].count(",") == 2
+        assert (result.assignments["membership_reason"] == f"too few videos to tell apart ({count})").all()
+
+
+def test_nothing_known_and_nothing_there() -> None:
+    for templates in (pd.DataFrame(), frame([])):
+        assert clustered(templates).clusters.empty
+    result = clustered(frame([unknown("a"), unknown("b", None), unknown("c")]))
+    assert result.assignments["cluster_id"].isna().all()
+    assert result.assignments["membership_reason"].str.contains("too little is known").all()
+    same = frame(
+        [
+            {**unknown(str(number)), "brightness": 0.5, "contrast": 0.2, **dict.fromkeys(list(NUMERIC_FEATURES)[:8], 3)}
+            for number in range(20)
+        ]
+    )
+    assert clustered(same).clusters["size"].tolist() == [20]
+
+
+def test_all_videos_gone_leaves_vanished_clusters() -> None:
+    first = clustered(population(dict.fromkeys(KINDS, 10), 0))
+    second = clustered(frame([]), first, "night-2")
+    assert (second.clusters["change"] == "vanished").all() and len(second.clusters) == len(first.clusters)
+    third = clustered(frame([]), second, "night-3")
+    pd.testing.assert_frame_equal(second.clusters, third.clusters)
+
+
+def ids(start: int, stop: int) -> frozenset[str]:
+    return frozenset(map(str, range(start, stop)))
+
+
+def test_split_and_merged() -> None:
+    whole, left, right = Former("a-1", ids(0, 20), {}, False), ids(0, 12), ids(12, 20)
+    assert links([Current(left, left, {}), Current(right, right, {})], [whole]) == [
+        Link("a-1", "split"),
+        Link(None, "split"),
+    ]
+    halves = [Former("a-1", left, {}, False), Former("a-2", right, {}, False)]
+    both = ids(0, 20)
+    assert links([Current(both, both, {})], halves) == [Link("a-1", "merged")]
+    grown = ids(0, 14)
+    assert links([Current(grown, left, {})], halves[:1]) == [Link("a-1", "kept")]
+    assert links([Current(ids(50, 60), frozenset(), {})], halves) == [Link(None, "new")]
+    assert links([], halves) == [] and links([Current(left, left, {})], []) == [Link(None, "new")]
+
+
+def test_ids_are_never_given_twice() -> None:
+    numbers = Ids(["cooking-7", "cooking-2", "odd", "diy-crafts-3"])
+    assert [
+        numbers.next("cooking"),
+        numbers.next("DIY & crafts"),
+        numbers.next(None),
+        numbers.next("料理"),
+        numbers.next("!?"),
+    ] == [
+        "cooking-8",
+        "diy-crafts-4",
+        "unclassified-1",
+        "料理-1",
+        "niche-1",
+    ]
+
+
+def test_niche_table() -> None:
+    templates = pd.concat(
+        [
+            population({"story": 11}),
+            population({"music edit": 3}, niche=None, prefix="x "),
+            frame([unknown("u", "pets")]),
+        ]
+    )
+    table = niche_table(templates)
+    pa.Table.from_pandas(table, schema=TABLES["niches"], preserve_index=False)
+    assert list(table.columns) == TABLES["niches"].names
+    assert table["niche"].fillna("-").tolist() == ["cooking", "pets", "-"]
+    assert table["videos"].tolist() == [11, 1, 3]
+    assert table["duration_s_median"][0] == pytest.approx(np.median(population({"story": 11})["duration_s"]))
+    assert table["duration_s_p10"][0] < table["duration_s_median"][0] < table["duration_s_p90"][0]
+    assert pd.isna(table["duration_s_median"][1])
+    for nothing in (pd.DataFrame(), frame([])):
+        assert niche_table(nothing).shape == (0, len(TABLES["niches"].names))
