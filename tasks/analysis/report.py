@@ -1,0 +1,83 @@
+"""The HTML report: one page that opens from disk, without a server or the internet."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from tasks.analysis.material import Material
+from tasks.analysis.overview import overview
+from tasks.analysis.panels import details, feature_names, niche_places, table_rows
+from tasks.analysis.sheets import niche_sheets
+from tasks.analysis.spreads import Spreads
+
+_HERE = Path(__file__).parent
+
+
+def write_report(tables: Mapping[str, pa.Table | pd.DataFrame], out: Path) -> Path:
+    """Write OUT/report/index.html, whole or not at all, and return its path.
+
+    `tables` holds the contract's tables by name (see tasks/schemas.py); a missing one counts as empty. The page refers
+    to the pictures that `videos.pictures` names under OUT. Raises OSError where OUT can't be written.
+    """
+    page = render_report(tables)
+    target = Path(out) / "report" / "index.html"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".index-{os.getpid()}.html")
+    try:
+        unfinished.write_text(page, encoding="utf-8", newline="\n")
+        os.replace(unfinished, target)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return target
+
+
+def render_report(tables: Mapping[str, pa.Table | pd.DataFrame]) -> str:
+    """The page as HTML text. All text from videos is escaped; the script shows it as text nodes only."""
+    material = Material(tables)
+    spreads = Spreads(material)
+    style, script = (
+        (_HERE / "report.css").read_text(encoding="utf-8"),
+        (_HERE / "report.js").read_text(encoding="utf-8"),
+    )
+    environment = Environment(
+        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
+    return environment.get_template("report.html.j2").render(
+        overview=overview(material),
+        niches=niche_sheets(material, spreads),
+        material=material,
+        rows=table_rows(material),
+        details=details(material, spreads),
+        features={"names": feature_names(), "niches": niche_places(spreads)},
+        policy=_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+    )
+
+
+def _policy(style: str, script: str) -> str:
+    """A content security policy that lets in this page's one style, its one script and pictures beside it."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "img-src 'self' file:",
+            f"style-src {_source_hash(style)}",
+            f"script-src {_source_hash(script)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _source_hash(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"

@@ -1,0 +1,199 @@
+"""The report's contact sheets: per niche its clusters, per cluster its exemplars, its curves and what sets it apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from tasks.analysis.material import Material, Row, pictures_of, real, shape_of
+from tasks.analysis.measures import clock, count_of, label_alone, measure_of
+from tasks.analysis.overview import NO_NICHE, last_seen, min_videos, too_few
+from tasks.analysis.plots import CurvePair, curve_plot
+from tasks.analysis.spreads import Spreads, SpreadSheet
+from tasks.schemas import CURVE_POINTS
+
+EXEMPLARS_SHOWN = 3
+STRIP_PICTURES = {"portrait": 10, "square": 8, "landscape": 6}
+CURVES = (
+    ("pacing", "Pacing: cuts per tenth of the video", False),
+    ("text_curve", "On-screen text", True),
+    ("speech_curve", "Speech", True),
+)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A feature that sets a cluster apart."""
+
+    label: str
+    value: str
+    comparison: str
+
+
+@dataclass(frozen=True)
+class ExemplarSheet:
+    video_id: str
+    index: int  # of the video in the page's data
+    title: str
+    uploader: str | None
+    length: str
+    reason: str | None
+    shape: str
+    pictures: list[tuple[str, str]]  # address and time
+
+
+@dataclass(frozen=True)
+class ClusterSheet:
+    cluster_id: str
+    label: str
+    size: int
+    share: float  # of the niche's templates, 0 to 100
+    change: str | None
+    lifts: list[str]
+    marks: list[Mark]
+    exemplars: list[ExemplarSheet]
+    plot: Markup | None
+
+
+@dataclass(frozen=True)
+class NicheSheet:
+    anchor: str
+    name: str
+    videos: int
+    notes: list[str]
+    clusters: list[ClusterSheet]
+    gone: list[str]
+    cover: list[tuple[str, str]]  # shape and address
+    spreads: dict[str, list[SpreadSheet]]  # per group of features
+
+
+def niche_sheets(material: Material, spreads: Spreads) -> list[NicheSheet]:
+    """One sheet per niche, the largest first, videos without a niche last."""
+    videos: dict[str | None, list[Row]] = defaultdict(list)
+    clusters: dict[str | None, list[Row]] = defaultdict(list)
+    for row in material.videos:
+        videos[row["niche"]].append(row)
+    for row in material.clusters:
+        clusters[row["niche"]].append(row)
+    order = sorted({*videos, *clusters}, key=lambda niche: (niche is None, -len(videos[niche]), niche or ""))
+    return [
+        _niche(material, spreads, f"niche-{place}", niche, videos[niche], clusters[niche])
+        for place, niche in enumerate(order)
+    ]
+
+
+def _niche(
+    material: Material, spreads: Spreads, anchor: str, niche: str | None, videos: list[Row], clusters: list[Row]
+) -> NicheSheet:
+    templates = [material.templates[row["video_id"]] for row in videos if row["video_id"] in material.templates]
+    alive = sorted((row for row in clusters if row["change"] != "vanished"), key=lambda row: -(row["size"] or 0))
+    sheets = [_cluster(material, spreads, row, templates) for row in alive]
+    return NicheSheet(
+        anchor=anchor,
+        name=niche or NO_NICHE,
+        videos=len(videos),
+        notes=_notes(niche, templates, len(alive), min_videos(material)),
+        clusters=sheets,
+        gone=[
+            f"{row['label'] or row['cluster_id']}{last_seen(material, row)}"
+            for row in clusters
+            if row["change"] == "vanished"
+        ],
+        cover=_cover(sheets, videos),
+        spreads=spreads.sheets(niche) if templates else {},
+    )
+
+
+def _notes(niche: str | None, templates: list[Row], clusters: int, least: int) -> list[str]:
+    """What is to be known about the niche's clusters, or why there are none."""
+    notes = ["The words of these videos fit no niche well enough."] if niche is None else []
+    if not templates:
+        return [*notes, "None of them has been taken apart yet."]
+    if len(templates) < least:
+        return [*notes, f"{too_few(len(templates))} to tell ways of building apart; more videos of this niche will."]
+    if clusters == 0:
+        return [*notes, "No clusters yet: they come with the next analysis."]
+    if clusters == 1:
+        notes.append("They are built too much alike to tell ways of building apart.")
+    strays = sum(template["cluster_id"] is None for template in templates)
+    if strays:
+        notes.append(f"{count_of(strays, 'video')} {'is' if strays == 1 else 'are'} in no cluster; the panels say why.")
+    return notes
+
+
+def _cover(sheets: list[ClusterSheet], videos: list[Row]) -> list[tuple[str, str]]:
+    """Up to four pictures that stand for the niche: of each cluster's first exemplar, else of its first videos."""
+    strips = [(sheet.exemplars[0].shape, sheet.exemplars[0].pictures) for sheet in sheets if sheet.exemplars]
+    strips += [(shape_of(row), pictures_of(row)) for row in videos[:8]]
+    covers = [(shape, pictures[len(pictures) // 3][0]) for shape, pictures in strips if pictures]
+    return list({address: (shape, address) for shape, address in covers}.values())[:4]
+
+
+def _cluster(material: Material, spreads: Spreads, row: Row, niche_templates: list[Row]) -> ClusterSheet:
+    members = [template for template in niche_templates if template["cluster_id"] == row["cluster_id"]]
+    size = row["size"] if row["size"] is not None else len(members)
+    exemplars = [video_id for video_id in row["exemplar_video_ids"] or () if video_id in material.index]
+    return ClusterSheet(
+        cluster_id=row["cluster_id"],
+        label=row["label"] or row["cluster_id"],
+        size=size,
+        share=round(100 * size / max(size, len(niche_templates), 1), 1),
+        change=row["change"],
+        lifts=[
+            f"{lift:.2f} × the niche’s {name}"
+            for name, lift in (("views", real(row["view_lift"])), ("likes", real(row["like_lift"])))
+            if lift is not None
+        ],
+        marks=[_mark(spreads, name, row) for name in (row["distinguishing_features"] or ())[:5]],
+        exemplars=[_exemplar(material, video_id) for video_id in exemplars[:EXEMPLARS_SHOWN]],
+        plot=_curves(members, niche_templates),
+    )
+
+
+def _mark(spreads: Spreads, name: str, cluster: Row) -> Mark:
+    measure, spread = measure_of(name), spreads.of(cluster["niche"], name)
+    mean = real((cluster["feature_means"] or {}).get(name))
+    if mean is None:
+        return Mark(label_alone(measure), "", "")
+    comparison = f"niche {measure.say(spread[1])}" if spread else ""
+    return Mark(label_alone(measure), measure.say(mean), comparison)
+
+
+def _exemplar(material: Material, video_id: str) -> ExemplarSheet:
+    index = material.index[video_id]
+    video, template = material.videos[index], material.templates.get(video_id)
+    shape, pictures = shape_of(video), pictures_of(video)
+    kept = np.linspace(0, len(pictures) - 1, min(len(pictures), STRIP_PICTURES[shape])).round().astype(int)
+    return ExemplarSheet(
+        video_id=video_id,
+        index=index,
+        title=video["title"] or video_id,
+        uploader=video["uploader"],
+        length=clock(video["duration_s"]),
+        reason=template["membership_reason"] if template else None,
+        shape=shape,
+        pictures=[pictures[place] for place in kept],
+    )
+
+
+def _curves(members: list[Row], niche: list[Row]) -> Markup | None:
+    pairs = []
+    for name, label, is_share in CURVES:
+        mine, whole = _mean_curve(members, name), _mean_curve(niche, name)
+        if mine is not None and whole is not None:
+            pairs.append(CurvePair(label, mine, whole, is_share))
+    if not pairs:
+        return None
+    said = "; ".join(f"{pair.label}: {', '.join(f'{value:.2g}' for value in pair.cluster)}" for pair in pairs)
+    return curve_plot(pairs, f"Means of this cluster over the ten tenths of its videos. {said}.")
+
+
+def _mean_curve(templates: list[Row], name: str) -> list[float] | None:
+    curves = [row[name] for row in templates if row[name] is not None and len(row[name]) == CURVE_POINTS]
+    if not curves:
+        return None
+    mean: list[float] = np.nan_to_num(np.asarray(curves, dtype=float)).mean(axis=0).tolist()
+    return mean

@@ -1,0 +1,306 @@
+"""The report: what it says, that it is harmless, and that a real browser shows it from disk."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from report_tables import HOSTILE, KINDS, build_tables
+
+from tasks.analysis.material import web_link
+from tasks.analysis.measures import MEASURES, measure_of
+from tasks.analysis.plots import CurvePair, curve_plot
+from tasks.analysis.report import render_report, write_report
+from tasks.schemas import NUMERIC_FEATURES, TABLES
+
+BROWSER_ARGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out")
+    write_report(build_tables(60, folder, picture_sets=20), folder)
+    return folder
+
+
+def text_of(page: str) -> str:
+    """The page's visible text: no scripts, no styles, no tags."""
+    page = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def data_of(page: str, name: str) -> Any:
+    found = re.search(rf'<script type="application/json" id="{name}">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def empty_tables(**rows: list[dict[str, Any]]) -> dict[str, pa.Table]:
+    return {name: pa.Table.from_pylist(rows.get(name, []), schema=schema) for name, schema in TABLES.items()}
+
+
+def test_every_numeric_feature_has_words() -> None:
+    assert tuple(sorted(MEASURES)) == tuple(sorted(NUMERIC_FEATURES))
+
+
+def test_values_are_said_with_their_unit_and_unknown_as_a_dash() -> None:
+    assert measure_of("text_share").say(0.254) == "25 %"
+    assert measure_of("loudness_db").say(-14.2) == "−14 dB"
+    assert measure_of("first_cut_s").say(None) == "–"
+    assert measure_of("sharpness").say(float("nan")) == "–"
+    assert measure_of("pacing").label == "Pacing"
+
+
+def test_page_shows_niches_clusters_exemplars_and_failures(out: Path) -> None:
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    text = text_of(page)
+    for kind in KINDS:
+        assert kind.label in text
+        assert kind.niche in text
+    assert "20 done, 40 reused, 2 failed" in text
+    assert "drone shots with a title, last seen on 21 November 2026" in text
+    assert "The file has sound but no pictures." in text
+    assert page.count('class="plot"') == len(KINDS)
+    assert len(data_of(page, "rows")) == 60
+    assert page.count('<article class="exemplar">') == 3 * len(KINDS)
+
+
+def test_every_picture_of_the_page_is_beside_it_and_nothing_is_remote(out: Path) -> None:
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    sources = re.findall(r'<img src="([^"]+)"', page)
+    assert sources
+    assert all((out / "report" / source).resolve().is_file() for source in sources)
+    assert not re.findall(r'(?:src|href)="https?:', page)
+    assert "default-src &#39;none&#39;" in page
+    assert "style=" not in markup_of(page)
+
+
+def markup_of(page: str) -> str:
+    return re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_hostile_words_are_never_markup(out: Path) -> None:
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert page.count("<script") == 4  # three blocks of data and our own
+    assert "<img src=x" not in page
+    assert "<svg onload" not in page
+    assert HOSTILE[0] in {row[1] for row in data_of(page, "rows")}
+    assert not [
+        detail for detail in data_of(page, "details") if not detail.get("link", "https://").startswith("https://")
+    ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "JaVaScRiPt:alert(1)", " data:text/html,x", "//host/x", "http:", "http://[", "", None],
+)
+def test_only_web_addresses_become_links(url: str | None) -> None:
+    assert web_link(url) is None
+
+
+def test_web_addresses_become_links() -> None:
+    assert web_link(" https://video.example/1 ") == "https://video.example/1"
+
+
+def test_no_videos_are_said_in_words() -> None:
+    for tables in ({}, empty_tables()):
+        text = text_of(render_report(tables))
+        assert "No videos yet" in text
+        assert "Nothing failed." in text
+
+
+def test_three_videos_are_said_to_be_too_few(tmp_path: Path) -> None:
+    text = text_of(render_report(build_tables(3, tmp_path, hostile=False)))
+    assert "3 videos are too few to find ways of building videos" in text
+    assert "1 video is too few to tell ways of building apart" in text
+
+
+def test_classified_videos_without_templates(tmp_path: Path) -> None:
+    video = {"video_id": "a", "title": "A", "niche": "cooking", "status": "classified", "uri": "a.mp4"}
+    page = render_report(empty_tables(videos=[video]))
+    assert "None of them has been taken apart yet." in text_of(page)
+    assert data_of(page, "rows")[0][:4] == ["a", "A", None, "cooking"]
+
+
+def test_unknown_values_everywhere() -> None:
+    template = {"video_id": "a", "niche": None, "cluster_id": "c-1", "brightness": float("nan"), "pacing": [0.0, 1.0]}
+    cluster = {
+        "cluster_id": "c-1",
+        "exemplar_video_ids": ["a", "gone"],
+        "distinguishing_features": ["text_share", "new"],
+    }
+    tables = empty_tables(
+        videos=[{"video_id": "a"}], templates=[template], clusters=[cluster], failures=[{}], runs=[{"run_id": "r"}]
+    )
+    page = render_report(tables)
+    assert "NaN" not in page
+    assert data_of(page, "details")[0]["features"][0] == ["–", None]
+
+
+def test_data_frames_say_the_same_as_arrow_tables(tmp_path: Path) -> None:
+    tables = build_tables(8, tmp_path)
+    assert render_report({name: table.to_pandas() for name, table in tables.items()}) == render_report(tables)
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    tables = build_tables(12, tmp_path)
+    turned = {
+        name: table.take(list(range(table.num_rows))[::-1])
+        for name, table in tables.items()
+        if name not in ("clusters", "failures")
+    }
+    assert data_of(render_report({**tables, **turned}), "details") == data_of(render_report(tables), "details")
+
+
+def test_a_report_that_fails_leaves_the_old_one(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = (out / "report" / "index.html").read_bytes()
+
+    def broken(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("tasks.analysis.report.os.replace", broken)
+    with pytest.raises(OSError, match="disk full"):
+        write_report({}, out)
+    assert (out / "report" / "index.html").read_bytes() == before
+    assert [path.name for path in (out / "report").iterdir()] == ["index.html"]
+
+
+def test_plot_is_coloured_by_the_page_only() -> None:
+    pair = CurvePair("Pacing <b>", [0, 1, 2, 3, 0, 0, 0, 0, 0, 5], [0.5] * 10, is_share=False)
+    plot = curve_plot([pair], 'a "plot"')
+    assert "Pacing &lt;b&gt;" in plot
+    assert "peak 5.0" in plot
+    assert {"cluster-area", "cluster-line", "niche-line"} <= set(re.findall(r'class="([\w-]+)"', plot))
+    assert not re.search(r'style=|#[0-9a-f]{6}|\bid=|fill="', plot)
+
+
+# ---- in a browser ----
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium on this machine")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=BROWSER_ARGS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser: Any, out: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The report opened from disk; fails the test on any message, error, failed or remote request."""
+    context = browser.new_context(**getattr(request, "param", {"viewport": {"width": 1280, "height": 900}}))
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda sent: complaints.append(f"failed: {sent.url}"))
+    page.on("request", lambda sent: complaints.append(sent.url) if not sent.url.startswith("file:") else None)
+    page.goto((out / "report" / "index.html").as_uri())
+    yield page
+    assert page.evaluate("window.stolen") is None
+    context.close()
+    assert complaints == []
+
+
+def test_browser_draws_timelines_with_their_words(opened: Any) -> None:
+    opened.locator(".timeline svg").nth(14).wait_for(state="attached")
+    label = opened.locator(".timeline svg").first.get_attribute("aria-label")
+    assert "shots" in label
+    assert "on-screen text" in label
+    assert opened.locator(".timeline .text").count() > 0
+    assert opened.locator(".timeline .speech").count() > 0
+    assert opened.locator(".timeline .dissolve").count() > 0
+
+
+def test_browser_searches_filters_and_sorts(opened: Any) -> None:
+    rows, found = opened.locator("#body tr"), opened.locator("#found")
+    assert rows.count() == 60
+    opened.fill("#search", "cooking video 31")
+    opened.get_by_text("1 of 60 videos").wait_for()
+    assert "Cooking video 31" in rows.inner_text()
+    opened.fill("#search", "")
+    opened.get_by_text("60 videos", exact=True).wait_for()
+    opened.select_option("#niche", "travel")
+    assert found.inner_text().endswith("of 60 videos")
+    assert rows.count() < 20
+    opened.select_option("#niche", "*")
+    opened.get_by_role("button", name="Cuts/min").click()
+    cuts = [float(text) for text in opened.locator("#body td:nth-child(7)").all_inner_texts()]
+    assert cuts == sorted(cuts, reverse=True)
+    assert opened.locator("[data-key=cuts]").get_attribute("aria-sort") == "descending"
+    opened.locator(".cluster .size a").first.click()
+    assert "Cluster: " in opened.locator("#cluster").inner_text()
+    assert rows.count() < 20
+
+
+def test_browser_opens_and_closes_a_panel_by_keyboard(opened: Any) -> None:
+    opened.fill("#search", "video 31")
+    opened.get_by_text("1 of 60 videos").wait_for()
+    opened.locator("#body .title a").focus()
+    opened.keyboard.press("Enter")
+    panel = opened.locator("#panel[open]")
+    panel.wait_for()
+    assert opened.url.endswith("#video=video00031")
+    for heading in ("On-screen texts", "Transcript", "Shots", "Against its niche", "About the file"):
+        assert panel.get_by_role("heading", name=heading).count() == 1
+    assert panel.locator("a[href='https://video.example/video00031']").count() == 1
+    opened.keyboard.press("Escape")
+    panel.wait_for(state="hidden")
+    assert "video=" not in opened.url
+
+
+def test_browser_shows_hostile_words_as_words(opened: Any) -> None:
+    for number, words in enumerate(HOSTILE):
+        opened.evaluate("id => { location.hash = 'video=' + id; }", f"video{number:05d}")
+        opened.locator("#panel-title").get_by_text(words, exact=True).wait_for()
+        assert words in opened.locator("#panel .description").inner_text()
+        assert opened.locator("#panel a[href^='javascript:']").count() == 0
+    assert opened.locator("#panel script, #panel iframe").count() == 0
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True},
+        {"viewport": {"width": 820, "height": 1100}, "color_scheme": "dark"},
+    ],
+    indirect=True,
+)
+def test_browser_never_scrolls_sideways(opened: Any) -> None:
+    width = opened.viewport_size["width"]
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    opened.locator("#body tr").first.click()
+    opened.locator("#panel[open]").wait_for()
+    assert opened.evaluate("document.getElementById('panel').scrollWidth") <= width
+
+
+def test_browser_finds_headings_in_order_and_names_for_all_controls(opened: Any) -> None:
+    levels = opened.evaluate(
+        "[...document.querySelectorAll('h1,h2,h3,h4,h5')].map((heading) => Number(heading.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    assert opened.locator("img:not([alt])").count() == 0
+    unnamed = "[...document.querySelectorAll('input, select')].filter((control) => !control.labels.length).length"
+    assert opened.evaluate(unnamed) == 0
