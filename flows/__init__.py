@@ -8,8 +8,6 @@ _DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # a fresh home migrates its database first, which takes more than the 20 seconds that Prefect allows
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
-    "PREFECT_LOGGING_LEVEL": "WARNING",
-    "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
 }
 for _name, _value in _DEFAULTS.items():
     os.environ.setdefault(_name, _value)

@@ -31,7 +31,8 @@ def classification(source: str, out: str, settings: Settings = Settings(), limit
 def classify_batch(batch: Batch) -> None:
     """Find the niches of a batch; its text is made into vectors at once."""
     run = current()
-    videos = run.videos(batch)
+    by_id = {video.video_id: video for video in run.catalog.videos}
+    videos = [by_id[video_id] for video_id in batch.video_ids]
     for video, niche in zip(videos, run.classifier.classify([video.metadata for video in videos]), strict=True):
         run.note_niche(video, niche)
     run.progress.advance("classification", len(videos))

@@ -33,6 +33,8 @@ def existing(out: str) -> str:
 
 def carry_out(command: str, source: str | None, out: str, settings: Settings, limit: int | None, as_json: bool, strict: bool) -> int:
     """Run a command from its options to its last line; gives the exit code."""
+    # the command line says itself what matters; what was set by hand stays
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     screen = Console(stderr=True)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     opened = Session(command, source, out, settings, limit)

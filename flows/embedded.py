@@ -21,6 +21,7 @@ def main() -> None:
     # what only a server for deployments needs stays off; the rest is what Prefect's own temporary server sets
     os.environ |= {
         "PREFECT_UI_ENABLED": "0",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
         "PREFECT__SERVER_EPHEMERAL": "1",
         "PREFECT__SERVER_FINAL": "1",
         "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",

@@ -16,7 +16,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.batches import Batch, batches
 from flows.pools import Work
 from flows.seeing import Following, summarise
-from flows.session import Planned, Session, current, session
+from flows.plan import Planned
+from flows.session import Session, current, session
 from tasks.extraction import video as work
 from tasks.records import StageOutcome
 from tasks.settings import Settings
@@ -38,7 +39,7 @@ def extraction(source: str, out: str, settings: Settings = Settings(), limit: in
                 if device:
                     read = device.submit(read_batch, {"batch": batch}, wait_for=extracted)
                     heard = device.submit(hear_batch, {"batch": batch}, wait_for=extracted)
-                    extracted += [read, heard]
+                    extracted = [*extracted, read, heard]
                 window.append((batch, publish_batch.submit(batch, wait_for=extracted)))
                 if len(window) >= WINDOW + settings.pools.ahead:
                     settle(window, following)
@@ -51,10 +52,10 @@ def extraction(source: str, out: str, settings: Settings = Settings(), limit: in
 def extract_batch(batch: Batch) -> None:
     """Decode a batch in the CPU pool; without a GPU pool, its text and speech are read there as well."""
     run = current()
-    futures = {begin(run, planned): planned for planned in run.planned(batch) if run.missing(planned)}
+    futures = {begin(run, planned): planned for planned in run.planned(batch) if run.results.missing(planned)}
     run.progress.advance("extraction", len(batch.video_ids) - len(futures))
     for future in as_completed(futures):
-        run.keep(futures[future], future.result())
+        run.results.keep(futures[future], future.result())
         run.progress.advance("extraction", 1)
 
 
@@ -74,7 +75,7 @@ def hear_batch(batch: Batch) -> None:
 def publish_batch(batch: Batch) -> None:
     """Make templates of a batch and put its rows into the tables."""
     run = current()
-    run.publish(run.planned(batch))
+    run.publish(batch)
 
 
 def settle(window: deque[tuple[Batch, PrefectFuture[Any]]], following: Following) -> None:
@@ -92,10 +93,14 @@ def begin(run: Session, planned: Planned) -> Future[list[StageOutcome]]:
 def on_device(run: Session, batch: Batch, stage: str, function: Work) -> None:
     """Run one model stage of a batch on the device, which one flow run at a time may hold on this machine."""
     assert run.gpu is not None
-    waiting = [planned for planned in run.planned(batch) if stage in run.missing(planned) and run.spooled(planned)]
+    waiting = [
+        planned
+        for planned in run.planned(batch)
+        if stage in run.results.missing(planned) and (run.spool / planned.input_hash / "index.json").exists()
+    ]
     with FileLock(str(run.folder / "device-0.lock")):
         began_s = time.perf_counter()
         futures = {run.gpu.submit(function, run.job(planned)): planned for planned in waiting}
         for future in as_completed(futures):
-            run.keep(futures[future], future.result())
-        run.counts.device_s += time.perf_counter() - began_s
+            run.results.keep(futures[future], future.result())
+        run.results.counts.device_s += time.perf_counter() - began_s

@@ -8,7 +8,7 @@ from flows.session import Session
 
 
 def figures_of(run: Session) -> dict[str, Any]:
-    counts = run.counts
+    counts = run.results.counts
     storage = run.tables.storage
     return {
         "command": run.command,

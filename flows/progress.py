@@ -64,7 +64,7 @@ class Bars(Progress):
             self._show(stage)
 
     def say(self, words: str) -> None:
-        self._bars.console.print(words, highlight=False, markup=False)
+        self._bars.console.print(words, highlight=False, markup=False, soft_wrap=True)
 
     def _follow(self) -> None:
         """Move the bars with the videos in hand: one of an hour is not a bar that stands still."""

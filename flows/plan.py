@@ -1,0 +1,71 @@
+"""The plan of a run: which videos of a catalog must be extracted, and what each of their stages depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from tasks.catalog import Catalog, failure, local_path
+from tasks.content import ContentHashes
+from tasks.errors import ReelscopeError, UnreadableSource
+from tasks.keys import EXTRACTION_STAGES, StageInputs, stage_inputs, template_hash
+from tasks.records import Failure, Video
+from tasks.settings import Settings
+from tasks.tables import Tables
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A video whose rows must be made or made anew, and what each of its stages depends on."""
+
+    video: Video  # with its content hash
+    inputs: dict[str, StageInputs]
+
+    @property
+    def input_hash(self) -> str:
+        return template_hash(self.inputs)
+
+
+@dataclass
+class Plan:
+    """What there is to do for a source, in the order in which it is done: large files first, so that none comes last alone."""
+
+    todo: list[Planned] = field(default_factory=list)
+    unchanged: list[Video] = field(default_factory=list)
+    quarantined: list[Video] = field(default_factory=list)  # failed on the same input as often as is allowed
+    failures: list[Failure] = field(default_factory=list)
+
+
+def planning(catalog: Catalog, tables: Tables, hashes: ContentHashes, models: Mapping[str, str], settings: Settings, plan: Plan) -> Iterator[Planned]:
+    """Compare the catalog with the tables and fill `plan`; gives each video to do as soon as it is known.
+
+    Files are hashed here, those excepted whose path, size and modification time are known. models: identity per stage.
+    """
+    known = tables.known()
+    failed = tables.read("failures", ["video_id", "stage", "input_hash", "attempts"]).to_pylist()
+    attempts = {(row["video_id"], row["input_hash"]): row["attempts"] for row in failed if row["stage"] in EXTRACTION_STAGES}
+    plan.failures += catalog.failures
+    for video in sorted(catalog.videos, key=lambda video: (-(video.size_bytes or 0), video.video_id)):
+        try:
+            planned = inputs_of(video, hashes, models, settings)
+        except ReelscopeError as error:
+            plan.failures.append(failure(video.video_id, video.uri, "catalog", error))
+            continue
+        row = known.get(video.video_id, {})
+        if row.get("input_hash") == planned.input_hash and row["status"] == "complete":
+            plan.unchanged.append(video)
+        elif attempts.get((video.video_id, planned.input_hash), 0) >= settings.limits.attempts:
+            plan.quarantined.append(video)
+        else:
+            plan.todo.append(planned)
+            yield planned
+
+
+def inputs_of(video: Video, hashes: ContentHashes, models: Mapping[str, str], settings: Settings) -> Planned:
+    """Raises UnreadableSource for a file that cannot be read."""
+    path = local_path(video.uri)
+    if path is None:
+        raise UnreadableSource(f"{video.uri}: remote files cannot be read yet", "Copy the file to a local folder.")
+    content = hashes.of(path)
+    inputs = {stage: stage_inputs(stage, content, settings, models.get(stage, "")) for stage in EXTRACTION_STAGES}
+    return Planned(video.model_copy(update={"content_hash": content}), inputs)

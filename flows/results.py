@@ -1,0 +1,95 @@
+"""Results of a run on their way: from the cache and the workers to the tables, and counted."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from flows.plan import Planned
+from tasks.cache import Entry, ResultCache
+from tasks.keys import EXTRACTION_STAGES
+from tasks.records import Failure, StageOutcome
+from tasks.rows import pictures_of, video_rows
+from tasks.tables import Row, Tables
+
+
+@dataclass
+class Counts:
+    """What a run has done so far. A video is done, reused or failed; a partial one is done and has failures."""
+
+    done: set[str] = field(default_factory=set)
+    reused: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    failures: list[Failure] = field(default_factory=list)
+    classified: int = 0
+    stage_seconds: Counter[str] = field(default_factory=Counter)  # CPU seconds of what was computed
+    cache_saved_s: float = 0.0
+    gates_saved_s: float = 0.0
+    device_s: float = 0.0
+
+
+class Results:
+    """Per video, what its stages gave, until its rows are in the tables. Tasks of one batch follow each other; batches run beside each other."""
+
+    def __init__(self, cache: ResultCache, tables: Tables, run_id: str) -> None:
+        self.cache, self.tables, self.run_id = cache, tables, run_id
+        self.counts = Counts()
+        self.published = threading.Event()  # set when a batch was published, for those who analyse meanwhile
+        self._outcomes: dict[str, dict[str, StageOutcome]] = {}
+        self._missing: dict[str, frozenset[str]] = {}
+
+    def missing(self, planned: Planned) -> frozenset[str]:
+        """The stages of a video that the cache does not have; what it has becomes their outcomes."""
+        video_id = planned.video.video_id
+        if video_id not in self._missing:
+            found = {stage: self.cache.read(planned.inputs[stage].key(stage)) for stage in EXTRACTION_STAGES}
+            self._outcomes[video_id] = {
+                stage: StageOutcome(stage=stage, result=entry.result, failure=None, wall_s=entry.wall_s, cpu_s=entry.cpu_s)
+                for stage, entry in found.items()
+                if entry
+            }
+            self._missing[video_id] = frozenset(stage for stage, entry in found.items() if entry is None)
+        return self._missing[video_id]
+
+    def keep(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
+        """Put results into the cache as soon as they are there, and all outcomes where publishing finds them."""
+        mine = self._outcomes[planned.video.video_id]
+        for outcome in outcomes:
+            if outcome.result is not None and outcome.failure is None:
+                entry = Entry(stage=outcome.stage, result=outcome.result, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s)
+                self.cache.write(planned.inputs[outcome.stage].key(outcome.stage), entry)
+            self.counts.stage_seconds[outcome.stage] += outcome.cpu_s
+            before = mine.get(outcome.stage)
+            if outcome.result is None and before is not None:  # what the cache had is still true
+                outcome = before.model_copy(update={"failure": outcome.failure})
+            mine[outcome.stage] = outcome
+
+    def publish(self, batch: Sequence[Planned], niches: Mapping[str, Row]) -> None:
+        """Put the rows of videos into the tables, and count them. niches: columns from classification, by video_id."""
+        rows, failures, cleared = [], [], set[tuple[str, str]]()
+        for planned in batch:
+            video_id = planned.video.video_id
+            outcomes, missing = self._outcomes.pop(video_id), self._missing.pop(video_id)
+            made = video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
+            made.video.update(niches.get(video_id, {}))
+            for name, jpeg in pictures_of(planned.video, outcomes).items():
+                self.tables.storage.write(name, jpeg)
+            rows.append(made)
+            failed = [outcome.failure for outcome in outcomes.values() if outcome.failure]
+            failures += [failure.model_copy(update={"input_hash": planned.input_hash}) for failure in failed]
+            cleared |= {(video_id, stage) for stage in ("catalog", *outcomes)}
+            self._count(video_id, made.video["status"], outcomes, missing)
+        self.tables.record_failures(failures, cleared, self.run_id)
+        self.tables.publish(rows)
+        self.counts.failures += failures
+        self.published.set()
+
+    def _count(self, video_id: str, status: str, outcomes: Mapping[str, StageOutcome], missing: frozenset[str]) -> None:
+        (self.counts.failed if status == "failed" else self.counts.done if missing else self.counts.reused).add(video_id)
+        self.counts.cache_saved_s += sum(outcome.cpu_s for stage, outcome in outcomes.items() if stage not in missing)
+        speech = outcomes.get("speech")
+        if speech and speech.result and speech.result["transcribed_s"] > 0:
+            gated_s = speech.result["audio_s"] - speech.result["transcribed_s"]
+            self.counts.gates_saved_s += max(0.0, gated_s) * speech.cpu_s / speech.result["transcribed_s"]
