@@ -110,7 +110,7 @@ def onset(scores: Sequence[tuple[float, float]]) -> Change:
     first = _step(values)
     if first == 0:
         return Change(None, times[0])
-    low, high = values[:first].mean(), values[first:].mean()
+    low, high = np.median(values[:first]), np.median(values[first:])
     while first > 0 and values[first - 1] > low + ONSET_SHARE * (high - low):
         first -= 1
     return Change(times[first - 1] if first else None, times[first])
