@@ -19,7 +19,7 @@ def analysis(out: str, settings: Settings = Settings(), final: bool = True) -> A
     with session("analyze", None, out, settings) as run:
         clustered = cluster.submit()
         if final:
-            report.submit(wait_for=[clustered]).result()
+            report.submit(wait_for=[clustered]).result()  # type: ignore[call-overload]
         clustered.result()
         return summarise(run, "analysis") if final else None
 

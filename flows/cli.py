@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks.errors import ReelscopeError, UsageError
+from tasks.errors import EngineError, ReelscopeError, UsageError
 from tasks.settings import Settings, load_settings
 
 app = typer.Typer(
@@ -116,6 +116,28 @@ def report(out: OutFolder) -> None:
     typer.echo(write(Tables(existing(out))))
 
 
+@app.command(epilog="Example: reelscope evaluate --truth data/samples/truth.json --out out")
+def evaluate(
+    truth: Annotated[Path, typer.Option("--truth", help="JSON file of what is true of the videos, by file name.")],
+    out: Out,
+    as_json: AsJson = False,
+) -> None:
+    """Accuracy against labels: shots, captions, speech, niches."""
+    from flows.command import existing
+    from tasks.evaluation import evaluate as judge
+    from tasks.evaluation import read_truth
+    from tasks.tables import Tables
+
+    score = judge(Tables(existing(out)), read_truth(truth))
+    if as_json:
+        typer.echo(json.dumps(score.figures() | {"misses": score.misses}, indent=1))
+        return
+    for miss in score.misses:
+        typer.echo(miss)
+    for name, value in score.figures().items():
+        typer.echo(f"{name:24}{'-' if value is None else f'{value:.3f}' if isinstance(value, float) else value:>8}")
+
+
 @app.command(epilog="Example: reelscope doctor")
 def doctor(overrides: Overrides = None, config: Config = None, as_json: AsJson = False) -> None:
     """Check decoder, models and weights, GPU, Prefect server and free disk, and say what to do."""
@@ -160,20 +182,22 @@ def listed(key: str, value: str) -> str | list[str]:
     return [word.strip() for word in value.split(",") if word.strip()] if several else value
 
 
+#: What typer raises for a wrong option or argument; it shows only the last of this family by name.
+UsageMistake: Any = typer.BadParameter.__mro__[2]
+
+
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit code 2, never a traceback."""
-    from click.exceptions import ClickException, Exit
-
     command = typer.main.get_command(app)
     try:
         code = command.main(prog_name="reelscope", standalone_mode=False)
-    except ClickException as error:
-        fail(f"{error.format_message()} (see reelscope --help)")
+    except UsageMistake as error:
+        fail(f"{error.format_message()} See reelscope --help.")
     except UsageError as error:
         fail(error.message)
     except ReelscopeError as error:
-        fail(f"{error.message} {error.advice}", 1)
-    except Exit as error:
+        fail(f"{error.message} {error.advice}", 2 if isinstance(error, EngineError) else 1)
+    except typer.Exit as error:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)

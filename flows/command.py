@@ -41,10 +41,10 @@ def carry_out(command: str, source: str | None, out: str, settings: Settings, li
     server: EmbeddedServer | None = None
     try:
         with ExitStack() as stack:
-            bars = stack.enter_context(Bars(screen))
-            stack.enter_context(use(opened))
-            opened.progress = bars
+            opened.progress = stack.enter_context(Bars(screen))
+            stack.callback(opened.close)
             prepare(opened)
+            stack.enter_context(use(opened))
             if opened.idle and not os.environ.get("PREFECT_API_URL"):
                 opened.note_unchanged()  # nothing to compute: no flow is run, and no server waited for
             else:
@@ -53,12 +53,13 @@ def carry_out(command: str, source: str | None, out: str, settings: Settings, li
                 stack.enter_context(prefect_api(server))
                 flow_of(opened)
     except KeyboardInterrupt:
-        screen.print(f"Stopped. What was finished is kept in {out}; the same command goes on from there.", highlight=False)
+        screen.print(f"Stopped. What was finished is kept in {out}; the same command goes on from there.", soft_wrap=True, highlight=False)
         if server:
             server.stop()
         os._exit(INTERRUPTED)  # threads that still wait for the flow are of no more use
-    if server:
-        server.stop()
+    finally:
+        if server:
+            server.stop()
     from flows.figures import figures_of
 
     figures = figures_of(opened)
@@ -74,6 +75,8 @@ def prepare(run: Session) -> None:
     if run.source is None:
         return
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
+    if run.command != "extract":
+        _ = run.classifier  # a bad niches file is said before work starts
     if run.command == "classify":
         return
     for choice in (run.ocr, run.speech):

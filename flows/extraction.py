@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from concurrent.futures import Future, as_completed
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import Any
 
 from filelock import FileLock
@@ -33,14 +33,16 @@ def extraction(source: str, out: str, settings: Settings = Settings(), limit: in
         todo = [planned.video.video_id for planned in run.plan.todo]
         following = Following(run, "extraction", len(todo))
         window: deque[tuple[Batch, PrefectFuture[Any]]] = deque()
-        with ThreadPoolTaskRunner(max_workers=1) if run.gpu else nullcontext() as device:
+        with ExitStack() as runners:
+            device: Any = runners.enter_context(ThreadPoolTaskRunner(max_workers=1)) if run.gpu else None
             for batch in batches(todo, settings.pools.batch_size):
-                extracted = [extract_batch.submit(batch)]
+                extracted: list[PrefectFuture[Any]] = [extract_batch.submit(batch)]
                 if device:
                     read = device.submit(read_batch, {"batch": batch}, wait_for=extracted)
                     heard = device.submit(hear_batch, {"batch": batch}, wait_for=extracted)
                     extracted = [*extracted, read, heard]
-                window.append((batch, publish_batch.submit(batch, wait_for=extracted)))
+                published = publish_batch.submit(batch, wait_for=extracted)  # type: ignore[call-overload]
+                window.append((batch, published))
                 if len(window) >= WINDOW + settings.pools.ahead:
                     settle(window, following)
             while window:

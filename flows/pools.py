@@ -47,10 +47,6 @@ class WorkerPool:
             context=multiprocessing.get_context("spawn"),
         )
 
-    def start(self) -> None:
-        """Start the processes, without waiting for them."""
-        self._pool.schedule(_nothing)
-
     def submit(self, work: Work, job: Any) -> Future[list[StageOutcome]]:
         """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future."""
         with self._lock:
@@ -69,11 +65,11 @@ class WorkerPool:
 
     def in_progress(self) -> float:
         """The sum of the shares of the videos at work, for progress bars."""
-        return sum(self._shares)
+        return float(sum(self._shares))
 
     def stop(self) -> None:
         """End the processes now, whatever they do."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
 
     def _try(self, work: Work, job: Any, outcome: Future[list[StageOutcome]], tries: int) -> None:
@@ -126,10 +122,6 @@ def _begin(shares: Any) -> None:
     import tasks.extraction.video  # noqa: F401  imported now, while nobody waits for it
 
     cv2.setNumThreads(1)
-
-
-def _nothing() -> None:
-    """What a pool is woken with."""
 
 
 def _run(work: Work, job: Any, slot: int) -> list[StageOutcome]:

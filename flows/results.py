@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class Counts:
     failed: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     classified: int = 0
-    stage_seconds: Counter[str] = field(default_factory=Counter)  # CPU seconds of what was computed
+    stage_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # CPU seconds of what was computed
     cache_saved_s: float = 0.0
     gates_saved_s: float = 0.0
     device_s: float = 0.0
@@ -79,7 +79,7 @@ class Results:
             rows.append(made)
             failed = [outcome.failure for outcome in outcomes.values() if outcome.failure]
             failures += [failure.model_copy(update={"input_hash": planned.input_hash}) for failure in failed]
-            cleared |= {(video_id, stage) for stage in ("catalog", *outcomes)}
+            cleared |= {(video_id, stage) for stage in outcomes}
             self._count(video_id, made.video["status"], outcomes, missing)
         self.tables.record_failures(failures, cleared, self.run_id)
         self.tables.publish(rows)

@@ -55,8 +55,6 @@ class Session:
         self.command, self.source, self.out, self.settings, self.limit = command, source, out, settings, limit
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
-        self.tables = Tables(out)
-        self.results = Results(ResultCache(settings.cache.dir), self.tables, self.run_id)
         self.niches: dict[str, Row] = {}  # columns of `videos` from classification, by video_id
         self.progress: Progress = Progress()
         self._last_pass: float | None = None
@@ -64,6 +62,14 @@ class Session:
     @cached_property
     def catalog(self) -> Catalog:
         return scan(self.source, self.settings.sources, self.limit) if self.source else Catalog("")
+
+    @cached_property
+    def tables(self) -> Tables:
+        return Tables(self.out)
+
+    @cached_property
+    def results(self) -> Results:
+        return Results(ResultCache(self.settings.cache.dir), self.tables, self.run_id)
 
     @cached_property
     def before(self) -> summary.Before:
@@ -142,9 +148,12 @@ class Session:
             counts.reused.add(video.video_id)
             seconds = known[video.video_id].get("seconds")
             counts.cache_saved_s += sum(json.loads(seconds).values()) if seconds else 0.0
-        counts.failed |= {video.video_id for video in self.plan.quarantined} | {failure.video_id for failure in self.plan.failures}
+        counts.failed |= {video.video_id for video in self.plan.quarantined}
+        counts.failed |= {failure.video_id for failure in self.plan.failures if failure.stage == "catalog"}
         counts.failures += self.plan.failures
-        self.tables.record_failures(self.plan.failures, set(), self.run_id)
+        failed = {(failure.video_id, failure.stage) for failure in self.plan.failures}
+        healed = {(video.video_id, stage) for video in self.catalog.videos for stage in ("catalog", "metadata")} - failed
+        self.tables.record_failures(self.plan.failures, healed, self.run_id)
 
     def classified_hash(self, video: Video) -> str:
         return text_hash(video.metadata, self.classifier.identity, self.settings.classification.min_confidence)
@@ -198,14 +207,13 @@ class Session:
 
     def completeness(self) -> float:
         """Share of the catalogued videos whose rows are there; 1 where there is no catalog."""
-        videos, counts = len(self.catalog.videos) + len(self.catalog.failures), self.results.counts
+        videos, counts = self.catalog.found, self.results.counts
         return min(1.0, (len(counts.done) + len(counts.reused)) / videos) if videos else 1.0
 
     def record(self, outcome: str) -> None:
         """Write the run's row: completed, interrupted or failed."""
         counts, finished_at = self.results.counts, datetime.now(UTC)
         elapsed_s = (finished_at - self.started_at).total_seconds()
-        on_device = "gpu" in self.__dict__ and self.gpu is not None
         self.tables.record_run(
             {
                 "run_id": self.run_id,
@@ -214,7 +222,7 @@ class Session:
                 "command": self.command,
                 "source": self.source,
                 "outcome": outcome,
-                "videos": len(self.catalog.videos) + len(self.catalog.failures),
+                "videos": self.catalog.found,
                 "done": len(counts.done),
                 "reused": len(counts.reused),
                 "failed": len(counts.failed),
@@ -224,14 +232,14 @@ class Session:
                 "stage_seconds": json.dumps({stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}),
                 "cache_saved_s": counts.cache_saved_s,
                 "gates_saved_s": counts.gates_saved_s,
-                "device_busy_share": min(1.0, counts.device_s / elapsed_s) if on_device and elapsed_s > 0 else None,
+                "device_busy_share": min(1.0, counts.device_s / elapsed_s) if counts.device_s and elapsed_s > 0 else None,
             }
         )
 
     def close(self) -> None:
         """End the pools and remove what lay between them."""
         for name in ("cpu", "gpu"):
-            pool = self.__dict__.get(name)
+            pool = self.__dict__.pop(name, None)
             if pool is not None:
                 pool.stop()
         if "spool" in self.__dict__:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -56,7 +56,7 @@ class ResultCache:
         if self._folder is not None and not (self._folder / path).exists():
             return None
         try:
-            return Entry.model_validate_json(self._storage.read_path(path, _sync=True))  # type: ignore[call-arg]
+            return Entry.model_validate_json(cast(bytes, self._storage.read_path(path, _sync=True)))  # type: ignore[call-arg]
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:  # pydantic's ValidationError is a ValueError

@@ -44,7 +44,16 @@ class Catalog:
 
     source: str
     videos: list[Video] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)  # stage catalog: no video; stage metadata: a video without its sidecar
+
+    @property
+    def rejected(self) -> list[Failure]:
+        return [failure for failure in self.failures if failure.stage == "catalog"]
+
+    @property
+    def found(self) -> int:
+        """Everything that looked like a video."""
+        return len(self.videos) + len(self.rejected)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,8 @@ class _Found:
     mtime_ns: int | None
     metadata: Metadata | None = None
     explicit_id: str | None = None
-    error: ReelscopeError | None = None
+    error: ReelscopeError | None = None  # the file cannot be read
+    warning: ReelscopeError | None = None  # its sidecar cannot; the video is done without
 
 
 def scan(source: str, settings: Sources, limit: int | None = None) -> Catalog:
@@ -138,9 +148,10 @@ def _local_file(path: Path, relative: str, uri: str, metadata: Metadata | None =
         problem = NotAVideo(f"{uri}: the file is empty", "Download the file again; the last download wrote nothing.")
     elif not os.access(path, os.R_OK):
         problem = UnreadableSource(f"{uri}: permission denied")
+    warning: ReelscopeError | None = None
     if problem is None and metadata is None:
-        metadata, explicit_id, problem = _sidecar(path)
-    return _Found(uri, relative, status.st_size, status.st_mtime_ns, metadata, explicit_id, problem)
+        metadata, explicit_id, warning = _sidecar(path)
+    return _Found(uri, relative, status.st_size, status.st_mtime_ns, metadata, explicit_id, problem, warning)
 
 
 def _sidecar(path: Path) -> tuple[Metadata | None, str | None, ReelscopeError | None]:
@@ -205,6 +216,8 @@ def _identify(source: str, found: Iterable[_Found]) -> Catalog:
         if error is not None:
             catalog.failures.append(failure(video_id, item.uri, "catalog", error))
             continue
+        if item.warning is not None:
+            catalog.failures.append(failure(video_id, item.uri, "metadata", item.warning))
         taken.add(video_id)
         catalog.videos.append(
             Video(

@@ -19,12 +19,12 @@ from tasks.settings import Settings
 EXTRACTION_STAGES = ("decode", "text", "speech")
 STAGES = ("classify", *EXTRACTION_STAGES, "template")
 
-_FRAMES = ("frames", "decode", "shots", "sampling")
+_FRAMES = ("frames", "decode", "shots", "cuts", "fades", "dissolves", "moments", "sampling", "video")
 #: The modules of tasks/extraction whose code makes a stage's result.
 _CODE = {
-    "decode": (*_FRAMES, "visual", "audio", "regions", "vad", "pictures", "video"),
-    "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy", "video"),
-    "speech": ("decode", "audio", "regions", "vad", "speech", "speech_sphinx", "speech_whisper", "video"),
+    "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
+    "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy"),
+    "speech": ("decode", "video", "audio", "regions", "vad", "transcriber", "speech", "speech_sphinx", "speech_whisper"),
     "template": ("template",),
 }
 #: The settings that matter; `section` or `section.key`.

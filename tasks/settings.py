@@ -9,11 +9,11 @@ import difflib
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tasks.errors import UsageError
 
@@ -214,7 +214,12 @@ def load_settings(config: Path | None = None, overrides: dict[str, Any] | None =
 
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], init_settings: Any, env_settings: Any, **_: Any
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return init_settings, env_settings, _TomlValues(settings_cls, file_values)
 
@@ -226,7 +231,7 @@ def load_settings(config: Path | None = None, overrides: dict[str, Any] | None =
         section, key = dotted.split(".", 1)
         nested.setdefault(section, {})[key] = value
     try:
-        loaded = Loader(**nested)
+        loaded = Loader(**cast(dict[str, Any], nested))
         return Settings(**{name: getattr(loaded, name) for name in Settings.model_fields})
     except ValidationError as error:
         first = error.errors()[0]
@@ -274,5 +279,3 @@ def _check_key(dotted: str, where: str) -> None:
     near = difflib.get_close_matches(dotted, known, n=1, cutoff=0.0)
     raise UsageError(f"{where}: unknown setting {dotted!r}; the nearest known one is {near[0]!r}")
 
-
-__all__ = ["EnvSettingsSource", "Settings", "known_keys", "load_settings"]

@@ -248,4 +248,4 @@ def _fit(width: int, height: int, longest: int) -> tuple[int, int]:
 
 def _plane(raw: av.VideoFrame, index: int) -> Image:
     plane = raw.planes[index]
-    return np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]

@@ -1,0 +1,45 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SOURCE ?= data/samples
+OUT ?= out
+
+.PHONY: help install run test lint format bench quality samples clean
+
+help:            ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+install: $(STAMP) ## everything that is needed, into .venv
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+run: $(STAMP)    ## the pipeline over the samples (SOURCE=folder OUT=folder for others)
+	$(BIN)/reelscope run $(SOURCE) --out $(OUT)
+
+test: $(STAMP)   ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)   ## format, lint and types, without changing anything
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+quality: $(STAMP) ## what the samples (and ../shared/media, where it is) are read as, against the truth
+	$(BIN)/python -m benchmarks.quality
+
+bench: $(STAMP)  ## wall and CPU seconds of a cold run, of a run again, and of each stage
+	$(BIN)/python -m benchmarks.speed
+
+samples: $(STAMP) ## make data/samples again
+	$(BIN)/python data/make_samples.py
+
+clean:           ## remove what was built
+	rm -rf $(VENV) $(OUT) *.egg-info

@@ -1,0 +1,161 @@
+"""The doctor: is everything there that a run needs, and what to type where it is not."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+
+from flows.server import configured_server
+from tasks.catalog import local_path
+from tasks.device import cuda_available, driver_present
+from tasks.errors import EngineError
+from tasks.settings import Settings
+from tasks.versions import versions
+
+FREE_BYTES = 2_000_000_000  # for a cache of some thousand videos and a spool
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. ok: as it should be; note: runs work without; broken: runs fail."""
+
+    what: str
+    state: Literal["ok", "note", "broken"]
+    found: str
+    advice: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; a check that itself breaks is a finding."""
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [_python, _decoder, _voice, _ocr, _speech, _device, _server, _disk]
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings += check(settings)
+        except Exception as error:  # the doctor's job is to say what is wrong, whatever it is
+            findings.append(Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}", "Install again: make install"))
+    return findings
+
+
+def show(findings: list[Finding]) -> None:
+    """A line each, and what to type below it: never cut, so that it can be copied."""
+    colours = {"ok": "green", "note": "yellow", "broken": "red"}
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        console.print(f"[{colours[finding.state]}]{finding.state:7}[/]{finding.what:22}", end="")
+        console.print(finding.found, markup=False)
+        if finding.advice:
+            console.print(f"{'':29}-> {finding.advice}", markup=False)
+
+
+def _python(_: Settings) -> Iterator[Finding]:
+    missing = [package for package, version in versions().items() if version is None]
+    yield Finding("python", "ok", sys.version.split()[0])
+    if missing:
+        yield Finding("packages", "broken", f"missing: {', '.join(missing)}", "pip install -e .")
+    else:
+        yield Finding("packages", "ok", f"prefect {versions()['prefect']}, av {versions()['av']}, torch {versions()['torch']}")
+
+
+def _decoder(_: Settings) -> Iterator[Finding]:
+    import av
+
+    wanted = {"h264", "hevc", "vp9", "av1", "aac", "opus"}
+    missing = sorted(codec for codec in wanted if codec not in av.codecs_available and f"lib{codec}" not in av.codecs_available)
+    yield Finding("decoder", "note" if missing else "ok", f"FFmpeg in PyAV {av.__version__}" + (f", without {', '.join(missing)}" if missing else ""))
+
+
+def _voice(_: Settings) -> Iterator[Finding]:
+    from tasks.extraction.vad import load_vad
+
+    load_vad()
+    yield Finding("voice activity", "ok", "Silero VAD loads")
+
+
+def _ocr(settings: Settings) -> Iterator[Finding]:
+    from tasks.extraction.ocr import choose_ocr
+    from tasks.extraction.weights import easyocr_weights
+
+    yield _embedded("rapidocr", "rapidocr", "weights in its package, runs on the CPU")
+    weights = easyocr_weights(settings.text)
+    missing = [file.name for file in weights.missing()]
+    languages = ", ".join(repr(language) for language in weights.languages)
+    fetch = f"{sys.executable} -c \"import easyocr; easyocr.Reader([{languages}], model_storage_directory='{weights.folder}')\""
+    if missing:
+        yield Finding("easyocr", "note", f"installed; missing in {weights.folder}: {', '.join(missing)}", fetch)
+    else:
+        yield Finding("easyocr", "ok", f"weights in {weights.folder}, runs on {'cuda' if cuda_available() else 'cpu'}")
+    try:
+        choice = choose_ocr(settings.text.model_copy(update={"download": False}))
+        yield Finding("text is read with", "ok", f"{choice.engine} on {choice.device}", choice.note or "")
+    except EngineError as error:
+        yield Finding("text is read with", "broken", error.message, error.advice)
+
+
+def _speech(settings: Settings) -> Iterator[Finding]:
+    from tasks.extraction.speech import choose_speech
+    from tasks.extraction.whisper_weights import obtain
+
+    offline = settings.speech.model_copy(update={"download": False})
+    yield _embedded("pocketsphinx", "pocketsphinx", "weights in its package, English, rough")
+    try:
+        weights, _ = obtain(offline, "cuda" if cuda_available() else "cpu")
+        yield Finding("whisper", "ok", f"{weights.path}, runs on {'cuda' if cuda_available() else 'cpu'}")
+    except EngineError as error:
+        yield Finding("whisper", "note", error.message, error.advice)
+    try:
+        choice = choose_speech(offline)
+        yield Finding("speech is heard with", "ok", f"{choice.engine} on {choice.device}")
+    except EngineError as error:
+        yield Finding("speech is heard with", "broken", error.message, error.advice)
+
+
+def _embedded(what: str, package: str, found: str) -> Finding:
+    if find_spec(package) is None:
+        return Finding(what, "broken", "not installed", f"pip install {package}")
+    return Finding(what, "ok", found)
+
+
+def _device(_: Settings) -> Iterator[Finding]:
+    if cuda_available():
+        import torch
+
+        yield Finding("GPU", "ok", ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())))
+    elif driver_present():
+        yield Finding("GPU", "note", "NVIDIA's driver is there, but torch cannot use it", "Install a torch build for this driver's CUDA version.")
+    else:
+        yield Finding("GPU", "note", "none; text and speech run on the CPU")
+
+
+def _server(_: Settings) -> Iterator[Finding]:
+    import urllib.error
+    import urllib.request
+
+    url = configured_server()
+    if url is None:
+        yield Finding("Prefect server", "ok", "none configured: an embedded one is started for each run")
+        return
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):
+            yield Finding("Prefect server", "ok", url)
+    except (urllib.error.URLError, OSError) as error:
+        yield Finding("Prefect server", "broken", f"{url}: {error}", "Start it with `prefect server start`, or unset PREFECT_API_URL.")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    folder = local_path(settings.cache.dir)
+    if folder is None:
+        yield Finding("cache", "ok", settings.cache.dir)
+        return
+    place = next(parent for parent in (folder.expanduser().absolute(), *folder.expanduser().absolute().parents) if parent.exists())
+    free = shutil.disk_usage(place).free
+    enough = free >= FREE_BYTES
+    advice = "" if enough else "Free some space, or move the cache with --set cache.dir=FOLDER."
+    yield Finding("cache", "ok" if enough else "note", f"{Path(folder)}: {free / 1e9:.0f} GB free", advice)
