@@ -39,7 +39,7 @@ def write_clip(
     pts: seconds of each frame from the start of the container, rising, one per frame; `fps` is then nominal only.
         Without it frame n is shown at n / fps. The last frame lasts 1 / fps.
     options: more options of the video encoder.
-    The same input gives the same bytes.
+    The same input gives the same clip; not always the same bytes, for x264 looks at memory it did not fill.
     """
     frame_rate = Fraction(fps).limit_denominator(1001)
     time_base = Fraction(1, PTS_RATE) if pts is not None else 1 / frame_rate
