@@ -24,13 +24,20 @@ app = typer.Typer(
 Source = Annotated[str, typer.Argument(help="Folder, file, manifest (.csv .jsonl .parquet) or URL of videos.")]
 Out = Annotated[str, typer.Option("--out", "-o", help="Folder for the tables and the report.")]
 OutFolder = Annotated[str, typer.Argument(help="Folder with the tables of earlier runs.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated.")
+]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 Niches = Annotated[Path | None, typer.Option("--niches", help="YAML file that describes the niches.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="CPU worker processes; one per core if not given.")]
-Ocr = Annotated[str | None, typer.Option("--ocr", metavar="auto|easyocr|rapidocr", help="Engine that reads on-screen text.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="CPU worker processes; one per core if not given.")
+]
+Ocr = Annotated[
+    str | None, typer.Option("--ocr", metavar="auto|easyocr|rapidocr", help="Engine that reads on-screen text.")
+]
 SpeechEngine = Annotated[
-    str | None, typer.Option("--speech", metavar="auto|whisper|pocketsphinx|none", help="Engine that transcribes speech.")
+    str | None,
+    typer.Option("--speech", metavar="auto|whisper|pocketsphinx|none", help="Engine that transcribes speech."),
 ]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
@@ -54,7 +61,9 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """The whole pipeline: niches, templates, clusters, tables and the report."""
-    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size)
+    settings = settings_of(
+        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size
+    )
     from flows.command import carry_out
 
     raise typer.Exit(carry_out("run", source, out, settings, limit, as_json, strict))
@@ -74,7 +83,9 @@ def classify(
     """The niche of each video, from its text alone; no media file is opened."""
     from flows.command import carry_out
 
-    raise typer.Exit(carry_out("classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict))
+    raise typer.Exit(
+        carry_out("classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict)
+    )
 
 
 @app.command(epilog="Example: reelscope extract videos --out out --workers 4")

@@ -31,7 +31,9 @@ def existing(out: str) -> str:
     return out
 
 
-def carry_out(command: str, source: str | None, out: str, settings: Settings, limit: int | None, as_json: bool, strict: bool) -> int:
+def carry_out(
+    command: str, source: str | None, out: str, settings: Settings, limit: int | None, as_json: bool, strict: bool
+) -> int:
     """Run a command from its options to its last line; gives the exit code."""
     # the command line says itself what matters; what was set by hand stays
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
@@ -45,15 +47,19 @@ def carry_out(command: str, source: str | None, out: str, settings: Settings, li
             stack.callback(opened.close)
             prepare(opened)
             stack.enter_context(use(opened))
-            if opened.idle and not os.environ.get("PREFECT_API_URL"):
-                opened.note_unchanged()  # nothing to compute: no flow is run, and no server waited for
+            if not os.environ.get("PREFECT_API_URL") and opened.nothing_to_do():
+                opened.note_unchanged()  # no flow is run, and no server waited for
             else:
                 if not configured_server():
                     server = EmbeddedServer()
                 stack.enter_context(prefect_api(server))
                 flow_of(opened)
     except KeyboardInterrupt:
-        screen.print(f"Stopped. What was finished is kept in {out}; the same command goes on from there.", soft_wrap=True, highlight=False)
+        screen.print(
+            f"Stopped. What was finished is kept in {out}; the same command goes on from there.",
+            soft_wrap=True,
+            highlight=False,
+        )
         if server:
             server.stop()
         os._exit(INTERRUPTED)  # threads that still wait for the flow are of no more use
@@ -83,7 +89,9 @@ def prepare(run: Session) -> None:
         if choice.note:
             run.progress.say(choice.note)
     plan = run.plan
-    run.progress.say(f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; text: {run.ocr.engine}, speech: {run.speech.engine}")
+    run.progress.say(
+        f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; text: {run.ocr.engine}, speech: {run.speech.engine}"
+    )
 
 
 def flow_of(run: Session) -> Any:
@@ -116,7 +124,11 @@ def show(figures: dict[str, Any], console: Console) -> None:
             stages.add_row(stage, f"{seconds:.1f}", f"{seconds / total:.0%}" if total else "")
         console.print(stages)
     for failure in figures["failures"]:
-        console.print(f"failed  {failure['stage']}: {failure['message']}\n        {failure['advice']}", highlight=False, markup=False)
+        console.print(
+            f"failed  {failure['stage']}: {failure['message']}\n        {failure['advice']}",
+            highlight=False,
+            markup=False,
+        )
     if figures["reused"] == figures["videos"] and figures["videos"]:
         console.print("Everything was reused; nothing was computed.")
     if figures["report"]:

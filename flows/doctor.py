@@ -34,13 +34,29 @@ class Finding:
 
 def examine(settings: Settings) -> list[Finding]:
     """Look at everything; a check that itself breaks is a finding."""
-    checks: list[Callable[[Settings], Iterator[Finding]]] = [_python, _decoder, _voice, _ocr, _speech, _device, _server, _disk]
+    checks: list[Callable[[Settings], Iterator[Finding]]] = [
+        _python,
+        _decoder,
+        _voice,
+        _ocr,
+        _speech,
+        _device,
+        _server,
+        _disk,
+    ]
     findings: list[Finding] = []
     for check in checks:
         try:
             findings += check(settings)
         except Exception as error:  # the doctor's job is to say what is wrong, whatever it is
-            findings.append(Finding(check.__name__.strip("_"), "broken", f"{type(error).__name__}: {error}", "Install again: make install"))
+            findings.append(
+                Finding(
+                    check.__name__.strip("_"),
+                    "broken",
+                    f"{type(error).__name__}: {error}",
+                    "Install again: make install",
+                )
+            )
     return findings
 
 
@@ -61,15 +77,23 @@ def _python(_: Settings) -> Iterator[Finding]:
     if missing:
         yield Finding("packages", "broken", f"missing: {', '.join(missing)}", "pip install -e .")
     else:
-        yield Finding("packages", "ok", f"prefect {versions()['prefect']}, av {versions()['av']}, torch {versions()['torch']}")
+        yield Finding(
+            "packages", "ok", f"prefect {versions()['prefect']}, av {versions()['av']}, torch {versions()['torch']}"
+        )
 
 
 def _decoder(_: Settings) -> Iterator[Finding]:
     import av
 
     wanted = {"h264", "hevc", "vp9", "av1", "aac", "opus"}
-    missing = sorted(codec for codec in wanted if codec not in av.codecs_available and f"lib{codec}" not in av.codecs_available)
-    yield Finding("decoder", "note" if missing else "ok", f"FFmpeg in PyAV {av.__version__}" + (f", without {', '.join(missing)}" if missing else ""))
+    missing = sorted(
+        codec for codec in wanted if codec not in av.codecs_available and f"lib{codec}" not in av.codecs_available
+    )
+    yield Finding(
+        "decoder",
+        "note" if missing else "ok",
+        f"FFmpeg in PyAV {av.__version__}" + (f", without {', '.join(missing)}" if missing else ""),
+    )
 
 
 def _voice(_: Settings) -> Iterator[Finding]:
@@ -127,9 +151,16 @@ def _device(_: Settings) -> Iterator[Finding]:
     if cuda_available():
         import torch
 
-        yield Finding("GPU", "ok", ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())))
+        yield Finding(
+            "GPU", "ok", ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
+        )
     elif driver_present():
-        yield Finding("GPU", "note", "NVIDIA's driver is there, but torch cannot use it", "Install a torch build for this driver's CUDA version.")
+        yield Finding(
+            "GPU",
+            "note",
+            "NVIDIA's driver is there, but torch cannot use it",
+            "Install a torch build for this driver's CUDA version.",
+        )
     else:
         yield Finding("GPU", "note", "none; text and speech run on the CPU")
 
@@ -146,7 +177,12 @@ def _server(_: Settings) -> Iterator[Finding]:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):
             yield Finding("Prefect server", "ok", url)
     except (urllib.error.URLError, OSError) as error:
-        yield Finding("Prefect server", "broken", f"{url}: {error}", "Start it with `prefect server start`, or unset PREFECT_API_URL.")
+        yield Finding(
+            "Prefect server",
+            "broken",
+            f"{url}: {error}",
+            "Start it with `prefect server start`, or unset PREFECT_API_URL.",
+        )
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
@@ -154,7 +190,11 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     if folder is None:
         yield Finding("cache", "ok", settings.cache.dir)
         return
-    place = next(parent for parent in (folder.expanduser().absolute(), *folder.expanduser().absolute().parents) if parent.exists())
+    place = next(
+        parent
+        for parent in (folder.expanduser().absolute(), *folder.expanduser().absolute().parents)
+        if parent.exists()
+    )
     free = shutil.disk_usage(place).free
     enough = free >= FREE_BYTES
     advice = "" if enough else "Free some space, or move the cache with --set cache.dir=FOLDER."

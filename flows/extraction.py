@@ -14,9 +14,9 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.batches import Batch, batches
+from flows.plan import Planned
 from flows.pools import Work
 from flows.seeing import Following, summarise
-from flows.plan import Planned
 from flows.session import Session, current, session
 from tasks.extraction import video as work
 from tasks.records import StageOutcome

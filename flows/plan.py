@@ -36,14 +36,18 @@ class Plan:
     failures: list[Failure] = field(default_factory=list)
 
 
-def planning(catalog: Catalog, tables: Tables, hashes: ContentHashes, models: Mapping[str, str], settings: Settings, plan: Plan) -> Iterator[Planned]:
+def planning(
+    catalog: Catalog, tables: Tables, hashes: ContentHashes, models: Mapping[str, str], settings: Settings, plan: Plan
+) -> Iterator[Planned]:
     """Compare the catalog with the tables and fill `plan`; gives each video to do as soon as it is known.
 
     Files are hashed here, those excepted whose path, size and modification time are known. models: identity per stage.
     """
     known = tables.known()
     failed = tables.read("failures", ["video_id", "stage", "input_hash", "attempts"]).to_pylist()
-    attempts = {(row["video_id"], row["input_hash"]): row["attempts"] for row in failed if row["stage"] in EXTRACTION_STAGES}
+    attempts = {
+        (row["video_id"], row["input_hash"]): row["attempts"] for row in failed if row["stage"] in EXTRACTION_STAGES
+    }
     plan.failures += catalog.failures
     for video in sorted(catalog.videos, key=lambda video: (-(video.size_bytes or 0), video.video_id)):
         try:

@@ -99,7 +99,9 @@ class WorkerPool:
 
 
 def _lost(job: Any, error: Exception) -> StageOutcome:
-    return StageOutcome(stage="decode", result=None, failure=failure(job.video_id, job.uri, "decode", error), wall_s=0.0, cpu_s=0.0)
+    return StageOutcome(
+        stage="decode", result=None, failure=failure(job.video_id, job.uri, "decode", error), wall_s=0.0, cpu_s=0.0
+    )
 
 
 def _begin(shares: Any) -> None:

@@ -24,7 +24,9 @@ class Counts:
     failed: set[str] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     classified: int = 0
-    stage_seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # CPU seconds of what was computed
+    stage_seconds: defaultdict[str, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # CPU seconds of what was computed
     cache_saved_s: float = 0.0
     gates_saved_s: float = 0.0
     device_s: float = 0.0
@@ -46,7 +48,9 @@ class Results:
         if video_id not in self._missing:
             found = {stage: self.cache.read(planned.inputs[stage].key(stage)) for stage in EXTRACTION_STAGES}
             self._outcomes[video_id] = {
-                stage: StageOutcome(stage=stage, result=entry.result, failure=None, wall_s=entry.wall_s, cpu_s=entry.cpu_s)
+                stage: StageOutcome(
+                    stage=stage, result=entry.result, failure=None, wall_s=entry.wall_s, cpu_s=entry.cpu_s
+                )
                 for stage, entry in found.items()
                 if entry
             }
@@ -87,7 +91,9 @@ class Results:
         self.published.set()
 
     def _count(self, video_id: str, status: str, outcomes: Mapping[str, StageOutcome], missing: frozenset[str]) -> None:
-        (self.counts.failed if status == "failed" else self.counts.done if missing else self.counts.reused).add(video_id)
+        (self.counts.failed if status == "failed" else self.counts.done if missing else self.counts.reused).add(
+            video_id
+        )
         self.counts.cache_saved_s += sum(outcome.cpu_s for stage, outcome in outcomes.items() if stage not in missing)
         speech = outcomes.get("speech")
         if speech and speech.result and speech.result["transcribed_s"] > 0:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact, create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import (
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
@@ -20,7 +25,11 @@ class Following:
     def __init__(self, run: Session, stage: str, total: int) -> None:
         run.progress.begin(stage, total, run.cpu.in_progress if stage == "extraction" and total else lambda: 0.0)
         self._total, self._done = total, 0
-        self._artifact = create_progress_artifact(0.0, key=f"{stage}-progress", description=f"{stage}: {total} videos") if total else None
+        self._artifact = (
+            create_progress_artifact(0.0, key=f"{stage}-progress", description=f"{stage}: {total} videos")
+            if total
+            else None
+        )
 
     def advance(self, videos: int) -> None:
         """So many videos more are in the tables."""
@@ -32,7 +41,9 @@ class Following:
 def summarise(run: Session, name: str) -> State[dict[str, Any]]:
     """Leave the summary and the failures in the UI, and end the flow in a state that says how it went."""
     figures = figures_of(run)
-    create_markdown_artifact(_markdown(name, figures), key=f"{name}-summary", description=f"{name} of {run.source or run.out}")
+    create_markdown_artifact(
+        _markdown(name, figures), key=f"{name}-summary", description=f"{name} of {run.source or run.out}"
+    )
     if figures["failures"]:
         shown = [
             {key: failure[key] for key in ("video_id", "stage", "error_type", "message", "advice")}

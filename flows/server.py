@@ -27,7 +27,7 @@ class EmbeddedServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/api"
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server runs
         self._process = subprocess.Popen(
             [sys.executable, "-m", "flows.embedded", str(self.port), str(os.getpid())],
             stdin=subprocess.DEVNULL,

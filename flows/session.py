@@ -51,7 +51,9 @@ class Session:
     command: the outermost flow: run, classify, extract or analyze. What costs time is made when it is first asked for.
     """
 
-    def __init__(self, command: str, source: str | None, out: str, settings: Settings, limit: int | None = None) -> None:
+    def __init__(
+        self, command: str, source: str | None, out: str, settings: Settings, limit: int | None = None
+    ) -> None:
         self.command, self.source, self.out, self.settings, self.limit = command, source, out, settings, limit
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
@@ -103,7 +105,9 @@ class Session:
     def gpu(self) -> WorkerPool | None:
         """The one process that holds the device; None where the models run in the CPU processes."""
         mode = self.settings.pools.gpu
-        wanted = mode == "on" or (mode == "auto" and cuda_available() and "cuda" in (self.ocr.device, self.speech.device))
+        wanted = mode == "on" or (
+            mode == "auto" and cuda_available() and "cuda" in (self.ocr.device, self.speech.device)
+        )
         return WorkerPool("gpu", 1, self.settings.limits.video_s) if wanted else None
 
     @cached_property
@@ -129,7 +133,9 @@ class Session:
         """What a worker process is told; the same video always gives an equal job."""
         video, stages = planned.video, self.results.missing(planned)
         spool = str(self.spool / planned.input_hash) if self.gpu else None
-        return work.Job(video.video_id, video.uri, str(local_path(video.uri)), stages, self.settings, self.ocr, self.speech, spool)
+        return work.Job(
+            video.video_id, video.uri, str(local_path(video.uri)), stages, self.settings, self.ocr, self.speech, spool
+        )
 
     def publish(self, batch: Batch) -> None:
         """Put a batch's rows into the tables, and let go of what was held for it."""
@@ -152,7 +158,9 @@ class Session:
         counts.failed |= {failure.video_id for failure in self.plan.failures if failure.stage == "catalog"}
         counts.failures += self.plan.failures
         failed = {(failure.video_id, failure.stage) for failure in self.plan.failures}
-        healed = {(video.video_id, stage) for video in self.catalog.videos for stage in ("catalog", "metadata")} - failed
+        healed = {
+            (video.video_id, stage) for video in self.catalog.videos for stage in ("catalog", "metadata")
+        } - failed
         self.tables.record_failures(self.plan.failures, healed, self.run_id)
 
     def classified_hash(self, video: Video) -> str:
@@ -162,7 +170,11 @@ class Session:
     def unclassified(self) -> list[Video]:
         """The videos whose text, or what it is compared with, changed since their niche was found."""
         known = self.tables.known()
-        return [video for video in self.catalog.videos if known.get(video.video_id, {}).get("classified_hash") != self.classified_hash(video)]
+        return [
+            video
+            for video in self.catalog.videos
+            if known.get(video.video_id, {}).get("classified_hash") != self.classified_hash(video)
+        ]
 
     def note_niche(self, video: Video, niche: Niche) -> None:
         self.niches[video.video_id] = {
@@ -173,15 +185,22 @@ class Session:
         }
 
     def publish_niches(self) -> None:
-        """Put niches, and metadata that changed, into the rows that are there. Rows of new videos come with their
-        templates; only classification alone makes them itself."""
-        known = self.tables.known()
-        rows = {video.video_id: metadata_row(video) | self.niches.get(video.video_id, {}) for video in self.catalog.videos}
-        self.tables.describe(row for video_id, row in rows.items() if video_id in known)
+        """Put niches into the rows that are there. Rows of new videos come with their templates; only classification
+        alone makes them itself."""
+        self.refresh_metadata()
         if self.command == "classify":
-            new = [row | {"status": "classified", "run_id": self.run_id} for video_id, row in rows.items() if video_id not in known]
-            self.tables.publish([VideoRows(row) for row in new])
+            known = self.tables.known()
+            new = [video for video in self.catalog.videos if video.video_id not in known]
+            told: Row = {"status": "classified", "run_id": self.run_id}
+            rows = [metadata_row(video) | self.niches[video.video_id] | told for video in new]
+            self.tables.publish([VideoRows(row) for row in rows])
         self.results.counts.classified = len(self.niches)
+
+    def refresh_metadata(self) -> bool:
+        """Renew titles, views, addresses and niches of the videos that are in the tables; was there anything new?"""
+        return self.tables.describe(
+            metadata_row(video) | self.niches.get(video.video_id, {}) for video in self.catalog.videos
+        )
 
     def wait_for_templates(self, extracting: Future[Any]) -> bool:
         """True when new templates are there while extraction goes on, not sooner than a pass of analysis is worth."""
@@ -196,14 +215,15 @@ class Session:
                 time.sleep(0.2)
         return False
 
-    @property
-    def idle(self) -> bool:
-        """Is there nothing to compute? Then everything that was asked for stands in the tables."""
+    def nothing_to_do(self) -> bool:
+        """Does everything that was asked for stand in the tables already?"""
         if self.command == "analyze":
             return False
         stale = self.command != "extract" and bool(self.unclassified)
         todo = self.command != "classify" and bool(self.plan.todo)
-        return not stale and not todo and (self.command != "run" or summary.is_current(self.tables, self.settings.analysis))
+        if stale or todo or self.refresh_metadata():
+            return False
+        return self.command != "run" or summary.is_current(self.tables, self.settings.analysis)
 
     def completeness(self) -> float:
         """Share of the catalogued videos whose rows are there; 1 where there is no catalog."""
@@ -229,10 +249,14 @@ class Session:
                 "completeness": self.completeness(),
                 "settings": self.settings.model_dump_json(),
                 "versions": json.dumps(versions()),
-                "stage_seconds": json.dumps({stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}),
+                "stage_seconds": json.dumps(
+                    {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}
+                ),
                 "cache_saved_s": counts.cache_saved_s,
                 "gates_saved_s": counts.gates_saved_s,
-                "device_busy_share": min(1.0, counts.device_s / elapsed_s) if counts.device_s and elapsed_s > 0 else None,
+                "device_busy_share": min(1.0, counts.device_s / elapsed_s)
+                if counts.device_s and elapsed_s > 0
+                else None,
             }
         )
 
@@ -247,7 +271,9 @@ class Session:
 
 
 @contextmanager
-def session(command: str, source: str | None, out: str, settings: Settings, limit: int | None = None) -> Iterator[Session]:
+def session(
+    command: str, source: str | None, out: str, settings: Settings, limit: int | None = None
+) -> Iterator[Session]:
     """The open session, or a new one that lasts for the block and leaves a row in `runs`."""
     active = _active.get()
     if active is not None:

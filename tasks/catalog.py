@@ -34,7 +34,29 @@ SIGNATURES = (
     (0, b"\x00\x00\x01\xba"),  # MPEG program stream
 )
 IGNORED_SUFFIXES = frozenset(
-    ".json .txt .md .csv .jsonl .parquet .jpg .jpeg .png .webp .gif .avif .vtt .srt .ass .description .part .ytdl .xml .html .yaml".split()
+    [
+        ".json",
+        ".txt",
+        ".md",
+        ".csv",
+        ".jsonl",
+        ".parquet",
+        ".jpg",
+        ".jpeg",
+        ".png",
+        ".webp",
+        ".gif",
+        ".avif",
+        ".vtt",
+        ".srt",
+        ".ass",
+        ".description",
+        ".part",
+        ".ytdl",
+        ".xml",
+        ".html",
+        ".yaml",
+    ]
 )
 
 
@@ -44,7 +66,9 @@ class Catalog:
 
     source: str
     videos: list[Video] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)  # stage catalog: no video; stage metadata: a video without its sidecar
+    failures: list[Failure] = field(
+        default_factory=list
+    )  # stage catalog: no video; stage metadata: a video without its sidecar
 
     @property
     def rejected(self) -> list[Failure]:
@@ -132,7 +156,9 @@ def _looks_like_media(path: Path) -> bool:
     return any(head[at : at + len(magic)] == magic for at, magic in SIGNATURES)
 
 
-def _local_file(path: Path, relative: str, uri: str, metadata: Metadata | None = None, explicit_id: str | None = None) -> _Found:
+def _local_file(
+    path: Path, relative: str, uri: str, metadata: Metadata | None = None, explicit_id: str | None = None
+) -> _Found:
     """Stat one local file; what is wrong with it becomes its error."""
     try:
         status = path.stat()
@@ -172,7 +198,9 @@ def _find_in_manifest(manifest: Path) -> Iterator[_Found]:
             yield _remote_file(row.uri, row.metadata, row.video_id)
             continue
         where = path if path.is_absolute() else manifest.parent / path
-        yield _local_file(where, PurePosixPath(row.uri).with_suffix("").as_posix(), str(where), row.metadata, row.video_id)
+        yield _local_file(
+            where, PurePosixPath(row.uri).with_suffix("").as_posix(), str(where), row.metadata, row.video_id
+        )
 
 
 def _find_remote(source: str, settings: Sources) -> Iterator[_Found]:

@@ -18,12 +18,15 @@ class ContentHashes:
         self._database = database
         with closing(self._connect()) as connection, connection:
             connection.execute("pragma journal_mode=wal")
-            connection.execute("create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)")
+            connection.execute(
+                "create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)"
+            )
 
     def known(self, path: Path, size_bytes: int, mtime_ns: int) -> str | None:
         with closing(self._connect()) as connection:
             row = connection.execute(
-                "select hash from hashes where path = ? and size = ? and mtime_ns = ?", (str(path), size_bytes, mtime_ns)
+                "select hash from hashes where path = ? and size = ? and mtime_ns = ?",
+                (str(path), size_bytes, mtime_ns),
             ).fetchone()
         return row[0] if row else None
 
@@ -41,7 +44,8 @@ class ContentHashes:
             raise UnreadableSource(f"{path}: {error.strerror or error}") from None
         with closing(self._connect()) as connection, connection:
             connection.execute(
-                "insert or replace into hashes values (?, ?, ?, ?)", (str(path), status.st_size, status.st_mtime_ns, computed)
+                "insert or replace into hashes values (?, ?, ?, ?)",
+                (str(path), status.st_size, status.st_mtime_ns, computed),
             )
         return computed
 

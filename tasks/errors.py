@@ -50,7 +50,9 @@ class NoPictures(MediaError):
 class DamagedMedia(MediaError):
     """A video whose frames cannot be decoded, or only too few of them."""
 
-    advice = "The file is cut short or damaged. Download it again; `ffmpeg -v error -i FILE -f null -` shows the damage."
+    advice = (
+        "The file is cut short or damaged. Download it again; `ffmpeg -v error -i FILE -f null -` shows the damage."
+    )
 
 
 class UnreadableSource(ReelscopeError):
@@ -80,5 +82,7 @@ class VideoTimeout(ReelscopeError):
 class WorkerDied(ReelscopeError):
     """The worker process that held the video died (out of memory, or a crash in a decoder)."""
 
-    advice = "Re-encode the file with ffmpeg; if several videos end like this, lower --workers to leave more memory each."
+    advice = (
+        "Re-encode the file with ffmpeg; if several videos end like this, lower --workers to leave more memory each."
+    )
     transient = True

@@ -144,7 +144,11 @@ def judge_shots(score: Score, name: str, shots: Sequence[Row], facts: Mapping[st
     if "cuts_s" in facts:
         for tally, frames in ((score.cuts_exact, 0.5), (score.cuts_1_frame, 1.5)):
             kept = score if tally is score.cuts_exact else Score()
-            near = [time_s for time_s, kind in boundaries if kind == "cut" or _is_near(time_s, facts["cuts_s"], frames / fps)]
+            near = [
+                time_s
+                for time_s, kind in boundaries
+                if kind == "cut" or _is_near(time_s, facts["cuts_s"], frames / fps)
+            ]
             _times(kept, tally, name, "cut", near, facts["cuts_s"], frames / fps)
     for kind, tally in (("fade", score.fades), ("dissolve", score.dissolves)):
         if f"{kind}s_s" in facts:
@@ -182,7 +186,9 @@ def judge_captions(score: Score, name: str, texts: Sequence[Row], facts: Mapping
                 f"{name}: caption {caption['text']!r} read as {best['text']!r}, {onset_s:+.2f} s, {offset_s:+.2f} s, {best['zone']}"
             )
     score.captions.extra += len(free)
-    score.misses += [f"{name}: {row['text']!r} at {row['start_s']:.2f}-{row['end_s']:.2f} s is no caption" for row in free]
+    score.misses += [
+        f"{name}: {row['text']!r} at {row['start_s']:.2f}-{row['end_s']:.2f} s is no caption" for row in free
+    ]
 
 
 def judge_lines(score: Score, name: str, texts: Sequence[Row], facts: Mapping[str, Any]) -> None:
@@ -222,7 +228,9 @@ def plain_words(text: str) -> list[str]:
     return re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())
 
 
-def _times(score: Score, tally: Tally, name: str, what: str, found_s: Sequence[float], true_s: Sequence[float], within_s: float) -> None:
+def _times(
+    score: Score, tally: Tally, name: str, what: str, found_s: Sequence[float], true_s: Sequence[float], within_s: float
+) -> None:
     free = list(found_s)
     for time_s in true_s:
         near = min(free, key=lambda found: abs(found - time_s), default=None)

@@ -24,7 +24,17 @@ _FRAMES = ("frames", "decode", "shots", "cuts", "fades", "dissolves", "moments",
 _CODE = {
     "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
     "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy"),
-    "speech": ("decode", "video", "audio", "regions", "vad", "transcriber", "speech", "speech_sphinx", "speech_whisper"),
+    "speech": (
+        "decode",
+        "video",
+        "audio",
+        "regions",
+        "vad",
+        "transcriber",
+        "speech",
+        "speech_sphinx",
+        "speech_whisper",
+    ),
     "template": ("template",),
 }
 #: The settings that matter; `section` or `section.key`.
@@ -53,7 +63,9 @@ class StageInputs(BaseModel):
 
 
 def stage_inputs(stage: str, content_hash: str, settings: Settings, model: str) -> StageInputs:
-    return StageInputs(content=content_hash, settings=settings_digest(stage, settings), code=code_digest(stage), model=model)
+    return StageInputs(
+        content=content_hash, settings=settings_digest(stage, settings), code=code_digest(stage), model=model
+    )
 
 
 def template_hash(inputs: dict[str, StageInputs]) -> str:
@@ -92,7 +104,9 @@ def code_digest(stage: str) -> str:
 def folder_digest(folder: str) -> str:
     """The same of all code in a folder of tasks/."""
     files = sorted((Path(__file__).parent / folder).iterdir())
-    return digest(*(_meaning(file.read_text()) if file.suffix == ".py" else file.read_text() for file in files if file.is_file()))
+    return digest(
+        *(_meaning(file.read_text()) if file.suffix == ".py" else file.read_text() for file in files if file.is_file())
+    )
 
 
 def _meaning(source: str) -> str:
@@ -100,7 +114,11 @@ def _meaning(source: str) -> str:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)):
             first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = node.body[1:] or [ast.Pass()]
     return ast.dump(tree)
 

@@ -62,28 +62,55 @@ def video_rows(video: Video, outcomes: Mapping[str, StageOutcome], input_hash: s
     video_id = video.video_id
     return VideoRows(
         video=row,
-        shots=[{"video_id": video_id, "shot": number, **shot.model_dump()} for number, shot in enumerate(decoded.shots)],
+        shots=[
+            {"video_id": video_id, "shot": number, **shot.model_dump()} for number, shot in enumerate(decoded.shots)
+        ],
         texts=[
-            {"video_id": video_id, "engine": texts.engine, "zone": text.box.zone, **text.model_dump(exclude={"box"}), **text.box.model_dump()}
+            {
+                "video_id": video_id,
+                "engine": texts.engine,
+                "zone": text.box.zone,
+                **text.model_dump(exclude={"box"}),
+                **text.box.model_dump(),
+            }
             for text in (texts.texts if texts else ())
             if texts
         ],
-        speech=[{"video_id": video_id, "engine": speech.engine, **segment.model_dump()} for segment in (speech.segments if speech else ()) if speech],
+        speech=[
+            {"video_id": video_id, "engine": speech.engine, **segment.model_dump()}
+            for segment in (speech.segments if speech else ())
+            if speech
+        ],
         template={"video_id": video_id, **template_features(decoded, texts, speech)},
     )
 
 
 #: Columns of `videos` that only a decoded video has.
-_EXTRACTED = (
-    "duration_s width height fps has_audio coverage text_engine text_model speech_engine speech_model speech_language pictures picture_times_s"
-).split()
+_EXTRACTED = [
+    "duration_s",
+    "width",
+    "height",
+    "fps",
+    "has_audio",
+    "coverage",
+    "text_engine",
+    "text_model",
+    "speech_engine",
+    "speech_model",
+    "speech_language",
+    "pictures",
+    "picture_times_s",
+]
 
 
 def status_of(outcomes: Mapping[str, StageOutcome]) -> Status:
     """complete: every stage gave its result whole; failed: nothing could be decoded; partial: anything between."""
     if outcomes.get("decode") is None or outcomes["decode"].result is None:
         return "failed"
-    whole = all(stage in outcomes and outcomes[stage].result is not None and outcomes[stage].failure is None for stage in ("decode", "text", "speech"))
+    whole = all(
+        stage in outcomes and outcomes[stage].result is not None and outcomes[stage].failure is None
+        for stage in ("decode", "text", "speech")
+    )
     return "complete" if whole else "partial"
 
 

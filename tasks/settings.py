@@ -29,13 +29,52 @@ class Sources(Section):
     """What counts as a video in a folder."""
 
     extensions: tuple[str, ...] = Field(
-        default=tuple(
-            "3gp aac aiff avi flac flv m2ts m4a m4v mkv mov mp3 mp4 mpeg mpg mts ogg ogv opus ts wav webm wma wmv".split()
+        default=(
+            "3gp",
+            "aac",
+            "aiff",
+            "avi",
+            "flac",
+            "flv",
+            "m2ts",
+            "m4a",
+            "m4v",
+            "mkv",
+            "mov",
+            "mp3",
+            "mp4",
+            "mpeg",
+            "mpg",
+            "mts",
+            "ogg",
+            "ogv",
+            "opus",
+            "ts",
+            "wav",
+            "webm",
+            "wma",
+            "wmv",
         ),
         description="File name extensions of media, lower case, without the dot.",
     )
     formats: tuple[str, ...] = Field(
-        default=("mov", "mp4", "matroska", "webm", "avi", "flv", "mpegts", "mpeg", "ogg", "asf", "wav", "flac", "mp3", "aac", "aiff"),
+        default=(
+            "mov",
+            "mp4",
+            "matroska",
+            "webm",
+            "avi",
+            "flv",
+            "mpegts",
+            "mpeg",
+            "ogg",
+            "asf",
+            "wav",
+            "flac",
+            "mp3",
+            "aac",
+            "aiff",
+        ),
         description="Container formats that may be opened; nothing else is tried, playlists least of all.",
     )
 
@@ -55,7 +94,8 @@ class Pools(Section):
     workers: int = Field(default=0, ge=0, le=256, description="CPU worker processes; 0 means one per core.")
     batch_size: int = Field(default=8, ge=1, le=1000, description="Videos per task run.")
     gpu: Literal["auto", "on", "off"] = Field(
-        default="auto", description="GPU pool for OCR and speech: auto = where CUDA is, on = also on a CPU, off = never."
+        default="auto",
+        description="GPU pool for OCR and speech: auto = where CUDA is, on = also on a CPU, off = never.",
     )
     ahead: int = Field(default=2, ge=1, le=64, description="Batches that may be decoded ahead of the GPU pool.")
 
@@ -65,13 +105,17 @@ class Limits(Section):
 
     video_s: float = Field(default=1800.0, gt=0, description="Wall seconds that one video may take in a worker.")
     attempts: int = Field(default=3, ge=1, description="Runs that may try the same content before it is quarantined.")
-    damaged_share: float = Field(default=0.5, ge=0, le=1, description="Share of undecodable packets above which a file counts as damaged.")
+    damaged_share: float = Field(
+        default=0.5, ge=0, le=1, description="Share of undecodable packets above which a file counts as damaged."
+    )
 
 
 class Decode(Section):
     """The one pass over each file."""
 
-    small_px: int = Field(default=256, ge=64, le=1024, description="Longest side of the small images for shots and look.")
+    small_px: int = Field(
+        default=256, ge=64, le=1024, description="Longest side of the small images for shots and look."
+    )
     luma_px: int = Field(default=480, ge=128, le=1920, description="Longest side of the luma images for text changes.")
     skip_loop_filter: bool = Field(default=True, description="Skip the codec's deblocking: 12-21 % faster, same cuts.")
     pictures: int = Field(default=12, ge=1, le=60, description="Small pictures kept of each video for the report.")
@@ -81,13 +125,21 @@ class Shots(Section):
     """Cuts, fades and dissolves."""
 
     content_threshold: float = Field(default=27.0, gt=0, description="Content change (0-255) that is a cut on its own.")
-    content_ratio: float = Field(default=1.4, ge=1, description="Least ratio of such a change to its busier side; a fast pan has 1.")
+    content_ratio: float = Field(
+        default=1.4, ge=1, description="Least ratio of such a change to its busier side; a fast pan has 1."
+    )
     adaptive_ratio: float = Field(default=3.0, gt=1, description="Content change against its neighbours that is a cut.")
     adaptive_floor: float = Field(default=15.0, gt=0, description="Least content change of an adaptive cut.")
-    soft_ratio: float = Field(default=6.0, gt=1, description="The same in dark scenes and slides, where all changes are small.")
+    soft_ratio: float = Field(
+        default=6.0, gt=1, description="The same in dark scenes and slides, where all changes are small."
+    )
     soft_floor: float = Field(default=2.5, gt=0, description="Least content change of a cut in dark scenes and slides.")
-    flash_s: float = Field(default=0.3, ge=0, description="A picture that is back after less than this was hidden by a flash.")
-    min_shot_s: float = Field(default=0.2, ge=0, description="Of two boundaries nearer than this the clearer one stays.")
+    flash_s: float = Field(
+        default=0.3, ge=0, description="A picture that is back after less than this was hidden by a flash."
+    )
+    min_shot_s: float = Field(
+        default=0.2, ge=0, description="Of two boundaries nearer than this the clearer one stays."
+    )
     fade_luma: float = Field(default=12.0, ge=0, le=255, description="Mean luma below which the picture is black.")
 
 
@@ -99,7 +151,9 @@ class Sampling(Section):
     max_gap_s: float = Field(default=2.0, gt=0, description="A frame is read at least this often.")
     min_gap_s: float = Field(default=0.4, ge=0, description="Frames are not read more often than this, cuts apart.")
     check_s: float = Field(default=0.1, gt=0, description="How often the small image's edges are looked at.")
-    edge_change: float = Field(default=60.0, gt=0, description="Change of strong-edge density in a 12 px block that asks for a frame.")
+    edge_change: float = Field(
+        default=60.0, gt=0, description="Change of strong-edge density in a 12 px block that asks for a frame."
+    )
 
 
 class Text(Section):
@@ -107,11 +161,15 @@ class Text(Section):
 
     engine: Literal["auto", "easyocr", "rapidocr"] = "auto"
     languages: tuple[str, ...] = Field(default=("en",), description="EasyOCR language codes.")
-    weights_dir: str | None = Field(default=None, description="Folder of EasyOCR's weights; its own cache folder otherwise.")
+    weights_dir: str | None = Field(
+        default=None, description="Folder of EasyOCR's weights; its own cache folder otherwise."
+    )
     download: bool = Field(default=True, description="May EasyOCR fetch missing weights?")
     detector_px: int = Field(default=736, ge=320, description="Longest side that the text detector sees.")
     min_confidence: float = Field(default=0.6, ge=0, le=1, description="Readings below are dropped.")
-    reuse_difference: float = Field(default=4.0, ge=0, description="Mean grey difference below which a crop's reading is reused.")
+    reuse_difference: float = Field(
+        default=4.0, ge=0, description="Mean grey difference below which a crop's reading is reused."
+    )
     batch_frames: int = Field(default=4, ge=1, description="Frames held in memory for one OCR batch.")
 
 
@@ -119,11 +177,19 @@ class SpeechSettings(Section):
     """Speech."""
 
     engine: Literal["auto", "whisper", "pocketsphinx", "none"] = "auto"
-    model: str = Field(default="auto", description="Whisper's model name or path; auto = turbo with CUDA, base without.")
-    weights_dir: str | None = Field(default=None, description="Folder of Whisper's weights; its own cache folder otherwise.")
+    model: str = Field(
+        default="auto", description="Whisper's model name or path; auto = turbo with CUDA, base without."
+    )
+    weights_dir: str | None = Field(
+        default=None, description="Folder of Whisper's weights; its own cache folder otherwise."
+    )
     download: bool = Field(default=True, description="May Whisper fetch missing weights?")
-    language: str | None = Field(default=None, description="Spoken language (ISO 639-1); found by the model if not given.")
-    maxhmmpf: int = Field(default=3000, ge=100, description="pocketsphinx: states per frame; fewer is faster and worse.")
+    language: str | None = Field(
+        default=None, description="Spoken language (ISO 639-1); found by the model if not given."
+    )
+    maxhmmpf: int = Field(
+        default=3000, ge=100, description="pocketsphinx: states per frame; fewer is faster and worse."
+    )
 
 
 class Audio(Section):
@@ -133,7 +199,9 @@ class Audio(Section):
     min_speech_s: float = Field(default=0.25, ge=0, description="Shorter speech is dropped.")
     min_pause_s: float = Field(default=1.0, ge=0, description="Regions nearer than this are joined.")
     pad_s: float = Field(default=0.3, ge=0, description="Added on both sides of a region.")
-    max_region_s: float = Field(default=28.0, gt=1, le=30, description="Longer regions are split at their quietest place.")
+    max_region_s: float = Field(
+        default=28.0, gt=1, le=30, description="Longer regions are split at their quietest place."
+    )
     silence_db: float = Field(default=-50.0, lt=0, description="RMS below which a second counts as silent (dBFS).")
 
 
@@ -156,9 +224,15 @@ class Analysis(Section):
 
     max_clusters: int = Field(default=12, ge=1, description="Most clusters tried per niche.")
     min_videos: int = Field(default=4, ge=2, description="Fewer videos in a niche are one cluster.")
-    pass_every_s: float = Field(default=20.0, ge=0, description="Least seconds between two passes while extraction runs.")
-    min_silhouette: float = Field(default=0.22, ge=0, le=1, description="Below this mean silhouette a niche is one cluster.")
-    tree_videos: int = Field(default=2000, ge=50, description="Most videos of a niche that build the tree; the rest join the nearest.")
+    pass_every_s: float = Field(
+        default=20.0, ge=0, description="Least seconds between two passes while extraction runs."
+    )
+    min_silhouette: float = Field(
+        default=0.22, ge=0, le=1, description="Below this mean silhouette a niche is one cluster."
+    )
+    tree_videos: int = Field(
+        default=2000, ge=50, description="Most videos of a niche that build the tree; the rest join the nearest."
+    )
     weight_format: float = Field(default=0.7, ge=0, description="Weight of duration and aspect ratio in distances.")
     weight_pacing: float = Field(default=1.0, ge=0, description="Weight of shots and cuts.")
     weight_motion: float = Field(default=0.8, ge=0, description="Weight of motion.")
@@ -235,7 +309,9 @@ def load_settings(config: Path | None = None, overrides: dict[str, Any] | None =
         return Settings(**{name: getattr(loaded, name) for name in Settings.model_fields})
     except ValidationError as error:
         first = error.errors()[0]
-        raise UsageError(f"setting {'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})") from None
+        raise UsageError(
+            f"setting {'.'.join(map(str, first['loc']))}: {first['msg']} (got {first['input']!r})"
+        ) from None
 
 
 class _TomlValues(PydanticBaseSettingsSource):
@@ -278,4 +354,3 @@ def _check_key(dotted: str, where: str) -> None:
         return
     near = difflib.get_close_matches(dotted, known, n=1, cutoff=0.0)
     raise UsageError(f"{where}: unknown setting {dotted!r}; the nearest known one is {near[0]!r}")
-

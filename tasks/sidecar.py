@@ -22,10 +22,14 @@ def read_sidecar(path: Path, stem: str) -> tuple[str | None, Metadata]:
     """
     try:
         if path.stat().st_size > MAX_SIDECAR_BYTES:
-            raise UnreadableSource(f"{path}: larger than {MAX_SIDECAR_BYTES} bytes", "Replace the sidecar; it is not yt-dlp's.")
+            raise UnreadableSource(
+                f"{path}: larger than {MAX_SIDECAR_BYTES} bytes", "Replace the sidecar; it is not yt-dlp's."
+            )
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise UnreadableSource(f"{path}: not readable as JSON ({error})", "Download the sidecar again, or remove it.") from None
+        raise UnreadableSource(
+            f"{path}: not readable as JSON ({error})", "Download the sidecar again, or remove it."
+        ) from None
     if not isinstance(raw, dict):
         raise UnreadableSource(f"{path}: a JSON object was expected", "Download the sidecar again, or remove it.")
     metadata = metadata_of(raw, stem)

@@ -66,7 +66,9 @@ class Storage:
             listing = self.files.ls(self.path(folder), detail=False)
         except FileNotFoundError:
             return []
-        return sorted(name for name in (PurePosixPath(path).name for path in listing) if name.endswith(suffix) and name[0] != ".")
+        return sorted(
+            name for name in (PurePosixPath(path).name for path in listing) if name.endswith(suffix) and name[0] != "."
+        )
 
     def stamp(self, name: str) -> tuple[object, ...]:
         """Changes whenever the file does."""

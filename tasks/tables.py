@@ -88,14 +88,15 @@ class Tables:
                     self._replace(name, part, chosen)
             self._refresh()
 
-    def describe(self, rows: Iterable[Row]) -> None:
-        """Set columns of `videos` for videos that are there; their rows elsewhere stay."""
+    def describe(self, rows: Iterable[Row]) -> bool:
+        """Set columns of `videos` for videos that are there; their rows elsewhere stay. Says whether anything changed."""
         by_id = {row["video_id"]: row for row in rows}
         with self._locked():
             self._refresh()
-            for part in sorted({self._index.part_of[video_id] for video_id in by_id if video_id in self._index.part_of}):
-                self._update_part("videos", part, by_id)
+            parts = sorted({self._index.part_of[video_id] for video_id in by_id if video_id in self._index.part_of})
+            changed = [part for part in parts if self._update_part("videos", part, by_id)]
             self._refresh()
+            return bool(changed)
 
     def assign(self, rows: Mapping[str, Row]) -> None:
         """Set columns of `templates` (niche, cluster) for the videos that are there."""
@@ -110,7 +111,9 @@ class Tables:
 
     def metadata(self, name: str) -> dict[bytes, bytes]:
         """The file metadata of a table of one part."""
-        return dict(parquet.read_schema(pa.BufferReader(self.storage.read(f"{name}/part-00000.parquet"))).metadata or {})
+        return dict(
+            parquet.read_schema(pa.BufferReader(self.storage.read(f"{name}/part-00000.parquet"))).metadata or {}
+        )
 
     def record_failures(self, failures: Sequence[Failure], cleared: set[tuple[str, str]], run_id: str) -> None:
         """Add or renew failures, and drop those of stages that have succeeded. The same input failing again is one attempt more."""
@@ -121,7 +124,13 @@ class Tables:
                 key = (item.video_id, item.stage)
                 before = old.get(key)
                 again = before is not None and before["input_hash"] == item.input_hash and before["run_id"] != run_id
-                attempts = before["attempts"] + 1 if before and again else before["attempts"] if before and before["run_id"] == run_id else 1
+                attempts = (
+                    before["attempts"] + 1
+                    if before and again
+                    else before["attempts"]
+                    if before and before["run_id"] == run_id
+                    else 1
+                )
                 rows[key] = item.model_dump() | {"attempts": attempts, "run_id": run_id, "failed_at": datetime.now(UTC)}
             if rows != old:
                 self.replace("failures", _table("failures", [rows[key] for key in sorted(rows)]))
@@ -199,12 +208,12 @@ class Tables:
             new = [row for rows in chosen for row in getattr(rows, name)]
         self._write_part(name, part, pa.concat_tables([old.filter(pc.invert(replaced)), _table(name, new)]))
 
-    def _update_part(self, name: str, part: str, changes: Mapping[str, Row]) -> None:
+    def _update_part(self, name: str, part: str, changes: Mapping[str, Row]) -> bool:
         old = self._read_part(name, part)
         ids = old["video_id"].to_pylist()
         touched = [video_id for video_id in ids if video_id in changes]
         if not touched:
-            return
+            return False
         new = old
         for column in {column for video_id in touched for column in changes[video_id]} - {"video_id"}:
             values = [
@@ -212,9 +221,13 @@ class Tables:
                 for video_id, value in zip(ids, old[column].to_pylist(), strict=True)
             ]
             position = new.schema.get_field_index(column)
-            new = new.set_column(position, TABLES[name].field(column), pa.array(values, TABLES[name].field(column).type))
-        if not new.equals(old):
-            self._write_part(name, part, new)
+            new = new.set_column(
+                position, TABLES[name].field(column), pa.array(values, TABLES[name].field(column).type)
+            )
+        if new.equals(old):
+            return False
+        self._write_part(name, part, new)
+        return True
 
 
 @dataclass

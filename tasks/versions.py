@@ -6,10 +6,24 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-PACKAGES = (
-    "reelscope prefect av opencv-python scenedetect numpy onnxruntime rapidocr easyocr openai-whisper pocketsphinx silero-vad "
-    "torch scikit-learn pandas pyarrow"
-).split()
+PACKAGES = [
+    "reelscope",
+    "prefect",
+    "av",
+    "opencv-python",
+    "scenedetect",
+    "numpy",
+    "onnxruntime",
+    "rapidocr",
+    "easyocr",
+    "openai-whisper",
+    "pocketsphinx",
+    "silero-vad",
+    "torch",
+    "scikit-learn",
+    "pandas",
+    "pyarrow",
+]
 
 
 @cache

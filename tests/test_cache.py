@@ -106,7 +106,9 @@ def test_every_module_of_extraction_belongs_to_a_stage() -> None:
     assert all(code_digest(stage) for stage in keys._CODE)
 
 
-def test_content_is_hashed_once_and_known_by_path_size_and_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_hashed_once_and_known_by_path_size_and_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import hashlib
 
     hashes, counted = ContentHashes(tmp_path / "h.sqlite"), []

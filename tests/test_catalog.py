@@ -129,7 +129,12 @@ def test_manifests_of_three_kinds(tmp_path: Path, suffix: str) -> None:
     video(tmp_path / "v" / "1.mp4")
     video(tmp_path / "v" / "2.mp4")
     rows = pd.DataFrame(
-        {"uri": ["v/1.mp4", "v/2.mp4"], "video_id": ["007", None], "title": ["One, two", "2024-01-01"], "tags": ["a|b", "c"]}
+        {
+            "uri": ["v/1.mp4", "v/2.mp4"],
+            "video_id": ["007", None],
+            "title": ["One, two", "2024-01-01"],
+            "tags": ["a|b", "c"],
+        }
     )
     path = tmp_path / f"list.{suffix}"
     if suffix == "csv":

@@ -121,7 +121,10 @@ def test_describe_and_assign_change_only_what_they_name(tmp_path: Path) -> None:
     tables.assign({"b": {"cluster_id": "c-1", "niche": None}})
     videos = {row["video_id"]: row for row in tables.read("videos").to_pylist()}
     assert (videos["a"]["niche"], videos["a"]["title"], videos["b"]["niche"]) == ("food", "A", None)
-    assert {row["video_id"]: row["cluster_id"] for row in tables.read("templates").to_pylist()} == {"a": None, "b": "c-1"}
+    assert {row["video_id"]: row["cluster_id"] for row in tables.read("templates").to_pylist()} == {
+        "a": None,
+        "b": "c-1",
+    }
     assert tables.known()["a"]["niche"] == "food"
 
 

@@ -26,7 +26,10 @@ class Before:
 
 def before(tables: Tables) -> Before:
     members = tables.read("templates", ["video_id", "cluster_id"])
-    return Before(tables.read("clusters"), dict(zip(members["video_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True)))
+    return Before(
+        tables.read("clusters"),
+        dict(zip(members["video_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True)),
+    )
 
 
 def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, completeness: float) -> None:
@@ -69,5 +72,7 @@ def report(tables: Tables) -> Path:
     from tasks.analysis.report import write_report
 
     if tables.storage.folder is None:
-        raise UsageError(f"{tables.storage.root}: the report is written to local folders only; copy the tables and run `reelscope report`")
+        raise UsageError(
+            f"{tables.storage.root}: the report is written to local folders only; copy the tables and run `reelscope report`"
+        )
     return write_report({name: tables.read(name) for name in TABLES}, tables.storage.folder)

@@ -53,7 +53,9 @@ class Media:
     Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file.
     """
 
-    def __init__(self, path: Path, sources: Sources, settings: Decode, pictures: bool = True, sound: bool = True) -> None:
+    def __init__(
+        self, path: Path, sources: Sources, settings: Decode, pictures: bool = True, sound: bool = True
+    ) -> None:
         self.path = path
         self.settings = settings
         self.pictures = pictures  # False: only the first picture is decoded, for the clock
@@ -87,7 +89,9 @@ class Media:
     def __enter__(self) -> Media:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._container.close()
 
     def __iter__(self) -> Iterator[Frame | Chunk]:
@@ -190,7 +194,9 @@ def _open(path: Path, sources: Sources) -> Any:
         with path.open("rb") as file:
             head = file.read(64)
         if head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS"):
-            raise DamagedMedia(f"{path}: the container cannot be read ({reason}); the end of the file may be missing") from None
+            raise DamagedMedia(
+                f"{path}: the container cannot be read ({reason}); the end of the file may be missing"
+            ) from None
         raise NotAVideo(f"{path}: not a media file ({reason})") from None
 
 

@@ -37,7 +37,9 @@ class PictureBook:
         last = len(self._kept) - 1
         count = min(self.count, len(self._kept))
         chosen = sorted({round(index * last / max(1, count - 1)) for index in range(count)})
-        return tuple(Picture(time_s=round(self._kept[index][0], 3), jpeg_base64=_jpeg(self._kept[index][1])) for index in chosen)
+        return tuple(
+            Picture(time_s=round(self._kept[index][0], 3), jpeg_base64=_jpeg(self._kept[index][1])) for index in chosen
+        )
 
 
 def _jpeg(image: Image) -> str:

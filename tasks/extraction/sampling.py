@@ -78,7 +78,11 @@ class Sampler:
 def strong_edges(luma: Image) -> NDArray[np.float32]:
     """Density of strong edges per block: luma uint8 [H, W] -> float32 [H / 12, W / 12] in 0..255."""
     gradient = cv2.addWeighted(
-        cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 1, 0)), 1, cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 0, 1)), 1, 0
+        cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 1, 0)),
+        1,
+        cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 0, 1)),
+        1,
+        0,
     )
     _, strong = cv2.threshold(gradient, STRONG_GRADIENT, 255, cv2.THRESH_BINARY)
     height, width = luma.shape

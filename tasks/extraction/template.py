@@ -45,7 +45,10 @@ def template_features(decoded: Decoded, texts: Texts | None, speech: Speech | No
 
 
 def shape_features(decoded: Decoded) -> dict[str, Any]:
-    return {"duration_s": decoded.duration_s, "aspect_ratio": decoded.width / decoded.height if decoded.height else None}
+    return {
+        "duration_s": decoded.duration_s,
+        "aspect_ratio": decoded.width / decoded.height if decoded.height else None,
+    }
 
 
 def shot_features(decoded: Decoded) -> dict[str, Any]:
@@ -107,7 +110,9 @@ def text_features(decoded: Decoded, texts: Texts | None) -> dict[str, Any]:
     sampled_s = sum(span.end_s - span.start_s for span in decoded.windows)
     shown = union(texts.texts)
     shares = {
-        f"text_{zone}_share": length(union(text for text in texts.texts if text.box.zone == zone)) / sampled_s if sampled_s else None
+        f"text_{zone}_share": length(union(text for text in texts.texts if text.box.zone == zone)) / sampled_s
+        if sampled_s
+        else None
         for zone in zones
     }
     opening = [text.text for text in texts.texts if text.start_s < HOOK_S]
@@ -193,4 +198,3 @@ def resampled(times_s: Sequence[float], values: Sequence[float], duration_s: flo
 
 def mean_of(values: Sequence[float]) -> float | None:
     return statistics.fmean(values) if values else None
-

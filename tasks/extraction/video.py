@@ -225,9 +225,13 @@ def _damage(job: Job, media: Media) -> DamagedMedia | None:
     """What to say of a file that gave less than it should."""
     declared_s, decoded_s = media.declared_duration_s, media.duration_s
     if declared_s and decoded_s < min(declared_s * SHORT_SHARE, declared_s - SHORT_S):
-        return DamagedMedia(f"{job.uri}: only {decoded_s:.1f} of {declared_s:.1f} s could be decoded; what was there is kept")
+        return DamagedMedia(
+            f"{job.uri}: only {decoded_s:.1f} of {declared_s:.1f} s could be decoded; what was there is kept"
+        )
     if media.damaged > job.settings.limits.damaged_share * (media.frames + media.damaged):
-        return DamagedMedia(f"{job.uri}: {media.damaged} of {media.frames + media.damaged} packets could not be decoded")
+        return DamagedMedia(
+            f"{job.uri}: {media.damaged} of {media.frames + media.damaged} packets could not be decoded"
+        )
     return None
 
 
