@@ -16,8 +16,10 @@ SAME_SURE = 80.0  # similarity (0-100) of two sure readings of one text
 SAME_UNSURE = 55.0  # and of two readings of which one is unsure
 PART = 85.0  # similarity of a text and a part of another
 GROWN_LETTERS = 3  # shorter texts are not taken for the beginning of a longer one
-SINGLE_CONFIDENCE = 0.85  # least confidence of a text that is one character
-SINGLE_S = 0.4  # and the least time it stays: shorter ones are patterns that look like a character
+FEW_LETTERS = 3  # in things that look like letters, no more than these are found
+FEW_CONFIDENCE = 0.85  # least confidence of one character, and of a few that are gone at once
+FEW_S = 0.4  # least time that one character stays, and that unsure ones do
+PATTERN_HEIGHT = 0.5  # of the frame; a few letters as high as this are windows, ribs, fingers
 
 
 @dataclass
@@ -93,9 +95,14 @@ def is_text(track: Track, least_confidence: float) -> bool:
     """Sure enough, and more than a stray symbol. For a track that has ended."""
     line = track.reading
     found = letters(line.text)
-    if len(found) == 1 and (line.confidence < SINGLE_CONFIDENCE or track.seen_s - track.start_s < SINGLE_S):
+    if not found or line.confidence < least_confidence:
         return False
-    return bool(found) and line.confidence >= least_confidence
+    unsure, brief = line.confidence < FEW_CONFIDENCE, track.seen_s - track.start_s < FEW_S
+    if len(found) == 1 and (unsure or brief):
+        return False
+    if len(found) <= FEW_LETTERS:
+        return not (unsure and brief) and line.box.height <= PATTERN_HEIGHT
+    return True
 
 
 def in_windows(track: Track, windows: tuple[Span, ...]) -> list[OnScreenText]:
