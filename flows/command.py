@@ -17,6 +17,7 @@ from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
 from tasks.catalog import local_path
+from tasks.classification.niches import niches_of
 from tasks.errors import UsageError
 from tasks.settings import Settings
 
@@ -82,7 +83,7 @@ def prepare(run: Session) -> None:
         return
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
-        _ = run.classifier  # a bad niches file is said before work starts
+        niches_of(run.settings.classification)  # a bad file is said before work starts; scikit-learn can wait
     if run.command == "classify":
         return
     for choice in (run.ocr, run.speech):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,10 +16,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfVectorizer
 
-from tasks.classification.niches import NicheDescription, NicheSet, load_niches
+from tasks.classification.niches import NicheDescription, NicheSet, niches_of
 from tasks.classification.text import VideoText, normalise, text_of
 from tasks.records import Metadata, Niche
-from tasks.settings import SAMPLE_NICHES, Classification
+from tasks.settings import Classification
 
 Scores = NDArray[np.float64]
 
@@ -78,8 +77,7 @@ def load_classifier(settings: Classification) -> Classifier:
 
     Raises UsageError, with file and line, for a niches file that cannot be used.
     """
-    path = Path(settings.niches) if settings.niches else SAMPLE_NICHES
-    return NicheMatcher(load_niches(path), settings.min_confidence)
+    return NicheMatcher(niches_of(settings), settings.min_confidence)
 
 
 class NicheMatcher:

@@ -10,6 +10,7 @@ import yaml
 from tasks.classification.text import normalise
 from tasks.errors import UsageError
 from tasks.records import Record
+from tasks.settings import SAMPLE_NICHES, Classification
 
 #: Videos without a niche form a group of this name, so no niche may have it.
 RESERVED_NAMES = frozenset({"unclassified", "null", "none"})
@@ -40,6 +41,11 @@ class NicheSet(Record):
     def identity(self) -> str:
         """Hash of what the file says; comments and layout do not matter."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def niches_of(settings: Classification) -> NicheSet:
+    """The niches of `settings.niches`, else those that come with reelscope. Raises UsageError."""
+    return load_niches(Path(settings.niches) if settings.niches else SAMPLE_NICHES)
 
 
 def load_niches(path: Path) -> NicheSet:
