@@ -162,8 +162,10 @@ class Media:
             self._frame_s = float(raw.duration * raw.time_base)
         self._last_s = time_s
         self.frames += 1
-        bgr, luma = small_images(raw, self.settings.small_px, self.settings.luma_px)
-        return Frame(SmallFrame(time_s, bgr, luma), raw)
+        planar = raw if raw.format.name in PLANAR_420 else raw.reformat(format="yuv420p")
+        bgr = upright(small_picture(planar, self.settings.small_px), raw.rotation)
+        luma_px = self.settings.luma_px
+        return Frame(SmallFrame(time_s, bgr, lambda: upright(small_luma(planar, luma_px), raw.rotation)), raw)
 
     def _sound(self, packet: Any, resampler: av.AudioResampler) -> Iterator[Chunk]:
         try:
@@ -224,20 +226,23 @@ def _chunks(frames: list[Any]) -> Iterator[Chunk]:
             yield Chunk(frame.time or 0.0, frame.to_ndarray()[0])
 
 
-def small_images(raw: av.VideoFrame, small_px: int, luma_px: int) -> tuple[Image, Image]:
-    """BGR with a longest side of small_px and luma with a longest side of luma_px, upright; never enlarged."""
-    if raw.format.name not in PLANAR_420:
-        raw = raw.reformat(format="yuv420p")
-    width, height = _fit(raw.width, raw.height, small_px)
-    y, u, v = (_plane(raw, index) for index in range(3))
+def small_picture(planar: av.VideoFrame, longest: int) -> Image:
+    """8-bit planar 4:2:0 -> uint8 BGR with a longest side of `longest`, not upright; never enlarged.
+
+    Planes are made small before they are made BGR: a third of the cost of the other order.
+    """
+    width, height = _fit(planar.width, planar.height, longest)
     packed = np.empty((height * 3 // 2, width), np.uint8)
-    cv2.resize(y, (width, height), dst=packed[:height], interpolation=cv2.INTER_LINEAR)
+    cv2.resize(_plane(planar, 0), (width, height), dst=packed[:height], interpolation=cv2.INTER_LINEAR)
     chroma = packed[height:].reshape(2, height // 2, width // 2)
-    for plane, target in ((u, chroma[0]), (v, chroma[1])):
-        cv2.resize(plane, (width // 2, height // 2), dst=target, interpolation=cv2.INTER_LINEAR)
-    bgr = cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)
-    luma = cv2.resize(y, _fit(raw.width, raw.height, luma_px), interpolation=cv2.INTER_LINEAR)
-    return upright(bgr, raw.rotation), upright(luma, raw.rotation)
+    for index, target in enumerate(chroma):
+        cv2.resize(_plane(planar, index + 1), target.shape[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
+    return cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)  # type: ignore[return-value]
+
+
+def small_luma(planar: av.VideoFrame, longest: int) -> Image:
+    """8-bit planar 4:2:0 -> uint8 luma with a longest side of `longest`, not upright; never enlarged."""
+    return cv2.resize(_plane(planar, 0), _fit(planar.width, planar.height, longest), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
 def upright(image: Any, rotation: int) -> Image:

@@ -119,6 +119,7 @@ class _Pass:
                     self.reader.see(frame.small.time_s, frame.small.luma)
                     if full is not None:
                         self.reader.read(frame.small.time_s, full)
+        frame.small.release()
 
     def hear(self, regions: list[Region]) -> None:
         speech = self.stages.get("speech")

@@ -63,9 +63,9 @@ class VisualMeter:
             point.looks, point.look = 1, look(frame)
             point.pixels.append(colour_grid(frame.bgr))
         last, self._last = self._last, frame
-        if last is None or last.luma.shape != frame.luma.shape or frame.time_s <= last.time_s:
+        if last is None or last.gray.shape != frame.gray.shape or frame.time_s <= last.time_s:
             return
-        difference = cv2.norm(frame.luma, last.luma, cv2.NORM_L1) / (255.0 * frame.luma.size)
+        difference = cv2.norm(frame.gray, last.gray, cv2.NORM_L1) / (255.0 * frame.gray.size)
         elapsed_s = frame.time_s - last.time_s
         point.difference += difference
         point.elapsed_s += elapsed_s
