@@ -7,12 +7,16 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as parquet
 import pytest
 
+from benchmarks.quality import FLOORS, below
+from tasks.evaluation import evaluate, read_truth
 from tasks.schemas import TABLES
+from tasks.tables import Tables
 from tests.conftest import SAMPLES, Home, Ran, copy_samples
 
 THREE = ("cat-vs-cup", "night-city", "smash-burger")
@@ -208,8 +212,11 @@ def test_doctor_says_what_is_there(home: Home) -> None:
     assert "whisper.load_model" in ran.stdout
 
 
-def test_ctrl_c_ends_a_run_and_the_next_goes_on(home: Home, tmp_path: Path) -> None:
-    cache, out = tmp_path / "cache", tmp_path / "out"
+@pytest.fixture(scope="module")
+def interrupted(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A run over all samples, stopped by Ctrl-C when it had finished something, and the run after it."""
+    base = tmp_path_factory.mktemp("interrupted")
+    cache, out = base / "cache", base / "out"
     command = ("run", SAMPLES, "--out", out, "--set", f"cache.dir={cache}", "--speech", "pocketsphinx", "--json")
     process = home.start(*command, start_new_session=True)
     deadline = time.monotonic() + 240
@@ -219,17 +226,67 @@ def test_ctrl_c_ends_a_run_and_the_next_goes_on(home: Home, tmp_path: Path) -> N
     time.sleep(2)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "the same command goes on from there" in stderr
-    assert "Traceback" not in stderr
     for name in TABLES:
         for part in (out / name).glob("*.parquet"):
             parquet.read_table(part)
     finished = {path: path.stat().st_mtime_ns for path in cache.glob("results/*/*/*")}
-    unfinished = 3 * 13 - len(finished)
-    assert 0 < unfinished < 3 * 13
     then = home.reelscope(*command)
-    assert then.code == 0, then.stderr
-    assert {path: path.stat().st_mtime_ns for path in finished} == finished  # nothing finished was computed again
-    assert len(pd.read_parquet(out / "templates")) == 13
-    assert sorted(pd.read_parquet(out / "runs")["outcome"]) == ["completed", "interrupted"]
+    after = {path: path.stat().st_mtime_ns for path in finished}
+    return {
+        "code": process.returncode,
+        "stderr": stderr,
+        "finished": finished,
+        "after": after,
+        "then": then,
+        "out": out,
+    }
+
+
+def test_ctrl_c_ends_a_run_and_the_next_goes_on(interrupted: dict[str, Any]) -> None:
+    assert interrupted["code"] == 130
+    assert "the same command goes on from there" in interrupted["stderr"]
+    assert "Traceback" not in interrupted["stderr"]
+    assert 0 < len(interrupted["finished"]) < 3 * 13
+    assert interrupted["then"].code == 0, interrupted["then"].stderr
+    assert interrupted["after"] == interrupted["finished"]  # nothing finished was computed again
+    assert len(pd.read_parquet(interrupted["out"] / "templates")) == 13
+    assert sorted(pd.read_parquet(interrupted["out"] / "runs")["outcome"]) == ["completed", "interrupted"]
+
+
+def test_the_samples_are_read_right(interrupted: dict[str, Any]) -> None:
+    """Cuts to the frame, every caption with its zone and times, the speech gate, niches: the floors of `make quality`."""
+    score = evaluate(Tables(str(interrupted["out"])), read_truth(SAMPLES / "truth.json"))
+    figures = score.figures()
+    wrong = {name: figures[name] for name, floor in FLOORS["samples"].items() if below(name, figures[name], floor)}
+    assert not wrong, score.misses
+
+
+def test_invariants_of_the_tables(interrupted: dict[str, Any]) -> None:
+    """What anyone may rely on, for every row."""
+    tables = {name: pd.read_parquet(interrupted["out"] / name) for name in TABLES}
+    videos = tables["videos"].set_index("video_id")
+    assert videos.index.is_unique
+    for video_id, shots in tables["shots"].groupby("video_id"):
+        shots = shots.sort_values("shot")
+        assert shots["start_s"].iloc[0] == 0.0
+        assert shots["end_s"].iloc[-1] == pytest.approx(videos.loc[video_id, "duration_s"])
+        assert list(shots["start_s"].iloc[1:]) == list(shots["end_s"].iloc[:-1])
+        assert shots["transition"].isna().tolist() == [True] + [False] * (len(shots) - 1)
+    for name in ("texts", "speech"):
+        rows = tables[name]
+        assert (rows["start_s"] < rows["end_s"]).all()
+        assert (rows["start_s"] >= 0).all()
+        assert (rows["end_s"] <= rows["video_id"].map(videos["duration_s"]) + 0.5).all()
+    texts = tables["texts"]
+    for corner, size in (("x", "width"), ("y", "height")):
+        assert (texts[corner] >= 0).all()
+        assert (texts[corner] + texts[size] <= 1.0001).all()
+    centre = texts["y"] + texts["height"] / 2
+    assert (
+        texts["zone"] == pd.cut(centre, [-1, 1 / 3, 2 / 3, 2], labels=["top", "middle", "bottom"], right=False)
+    ).all()
+    templates = tables["templates"]
+    shares = [name for name in templates if name.endswith("_share")]
+    assert templates[shares].dropna().apply(lambda column: column.between(0, 1)).all().all()
+    assert set(templates["niche"]) <= set(tables["niches"]["niche"])
+    assert templates["membership_reason"].notna().all()
