@@ -20,12 +20,22 @@ from tasks import device
 from tasks.errors import EngineError
 from tasks.extraction import speech, speech_sphinx, whisper_weights
 from tasks.extraction.audio import Region
-from tasks.extraction.speech import SpeechChoice, choose_speech, load_speech, transcribe
+from tasks.extraction.speech import SpeechChoice, choose_speech, load_speech
 from tasks.extraction.speech_sphinx import Word, without_noise
 from tasks.extraction.speech_whisper import WhisperEngine, without_loops
+from tasks.extraction.transcriber import Transcriber
 from tasks.extraction.vad import SAMPLE_RATE
-from tasks.records import Segment
+from tasks.records import Segment, Speech
 from tasks.settings import SpeechSettings
+
+
+def transcribe(choice: SpeechChoice, regions: Sequence[Region], audio_s: float, settings: SpeechSettings) -> Speech:
+    """One video's speech, as extraction goes about it."""
+    listener = Transcriber(choice, settings)
+    for region in regions:
+        listener.hear(region)
+    return listener.finish(audio_s)
+
 
 JFK = "and so my fellow americans ask not what your country can do for you ask what you can do for your country"
 SPHINX = SpeechSettings(engine="pocketsphinx")
@@ -200,7 +210,7 @@ def test_no_driver_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("engine", ["none", "pocketsphinx"])
 def test_without_a_region_the_engine_is_not_loaded(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speech, "load_speech", lambda *_: pytest.fail("the engine was loaded"))
+    monkeypatch.setattr("tasks.extraction.transcriber.load_speech", lambda *_: pytest.fail("the engine was loaded"))
     options = SpeechSettings(engine=engine)  # type: ignore[arg-type]
     said = transcribe(choose_speech(options), [], 12.0, options)
     assert (said.engine, said.segments, said.language, said.audio_s, said.transcribed_s) == (

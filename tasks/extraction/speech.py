@@ -88,18 +88,6 @@ def load_speech(choice: SpeechChoice, settings: SpeechSettings) -> SpeechEngine 
     return shared_model(("speech", choice, settings), load)
 
 
-def transcribe(choice: SpeechChoice, regions: Sequence[Region], audio_s: float, settings: SpeechSettings) -> Speech:
-    """The words of one video's regions. Without a region the engine is not even loaded.
-
-    audio_s: length of the track.
-    """
-    engine = load_speech(choice, settings) if regions else None
-    if engine is None:
-        return as_speech(choice, [], [], audio_s)
-    languages = {region.video_id: settings.language for region in regions}
-    return as_speech(choice, engine.transcribe(regions, languages), regions, audio_s)
-
-
 def as_speech(
     choice: SpeechChoice, segments: Sequence[Sequence[Segment]], regions: Sequence[Region | Span], audio_s: float
 ) -> Speech:
