@@ -117,6 +117,30 @@ def analyze(out: OutFolder, overrides: Overrides = None, config: Config = None, 
     raise typer.Exit(carry_out("analyze", None, existing(out), settings_of(config, overrides), None, as_json, False))
 
 
+@app.command(epilog="Example: reelscope retry --out out --stage speech")
+def retry(
+    out: Out,
+    stage: Annotated[str | None, typer.Option("--stage", help="Only failures of this stage.")] = None,
+    error: Annotated[str | None, typer.Option("--error", help="Only failures of this error type.")] = None,
+    strict: Strict = False,
+    overrides: Overrides = None,
+    config: Config = None,
+    niches: Niches = None,
+    workers: Workers = None,
+    ocr: Ocr = None,
+    speech: SpeechEngine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Only what failed, also what is no longer tried by itself."""
+    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech)
+    from flows.command import carry_out, existing
+    from flows.retry import failed_videos
+
+    catalog = failed_videos(existing(out), stage, error)
+    again = settings.model_copy(update={"limits": settings.limits.model_copy(update={"attempts": sys.maxsize})})
+    raise typer.Exit(carry_out("run", out, out, again, None, as_json, strict, catalog))
+
+
 @app.command(epilog="Example: reelscope report out")
 def report(out: OutFolder) -> None:
     """Rebuild the HTML report from the tables."""

@@ -16,7 +16,7 @@ from rich.table import Table
 from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
-from tasks.catalog import local_path
+from tasks.catalog import Catalog, local_path
 from tasks.classification.niches import niches_of
 from tasks.errors import UsageError
 from tasks.settings import Settings
@@ -33,14 +33,23 @@ def existing(out: str) -> str:
 
 
 def carry_out(
-    command: str, source: str | None, out: str, settings: Settings, limit: int | None, as_json: bool, strict: bool
+    command: str,
+    source: str | None,
+    out: str,
+    settings: Settings,
+    limit: int | None,
+    as_json: bool,
+    strict: bool,
+    catalog: Catalog | None = None,
 ) -> int:
-    """Run a command from its options to its last line; gives the exit code."""
+    """Run a command from its options to its last line; gives the exit code. catalog: what to do in place of the source's."""
     # the command line says itself what matters; what was set by hand stays
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     screen = Console(stderr=True)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     opened = Session(command, source, out, settings, limit)
+    if catalog is not None:
+        opened.catalog = catalog
     server: EmbeddedServer | None = None
     try:
         with ExitStack() as stack:

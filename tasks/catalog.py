@@ -103,6 +103,14 @@ def scan(source: str, settings: Sources, limit: int | None = None) -> Catalog:
     return _identify(source, found[:limit] if limit else found)
 
 
+def scan_file(uri: str) -> Catalog:
+    """The catalog of one file that a source named earlier; a folder that is named like a file is no video here either."""
+    path = local_path(uri)
+    stem = PurePosixPath(uri).stem
+    found = _remote_file(uri, Metadata(title=stem), None) if path is None else _local_file(path, stem, uri)
+    return _identify(uri, [found])
+
+
 def local_path(uri: str) -> Path | None:
     """The path of a local uri (plain or file://); None for anything remote."""
     parts = urlsplit(uri)

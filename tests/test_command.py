@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -55,6 +56,11 @@ def story(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ran
     (source / "folder.mp4").mkdir()
     (source / "dangling.mp4").symlink_to(base / "nowhere.mp4")
     run("one new and five bad", "--strict")
+    shutil.copy(SAMPLES / "code-tip.mp4", source / "words.mp4")
+    chapters["retry"] = home.reelscope(
+        "retry", "--out", out, "--error", "NotAVideo", "--speech", "pocketsphinx", "--json"
+    )
+    chapters["retry nothing"] = home.reelscope("retry", "--out", out, "--stage", "template")
     chapters["out"] = Ran(0, str(out), "")
     return chapters
 
@@ -127,6 +133,21 @@ def test_one_new_video_is_extracted_and_bad_files_are_rows_with_advice(story: di
     assert videos.loc["words", "status"] == "failed"
 
 
+def test_retry_does_only_what_failed(story: dict[str, Ran]) -> None:
+    again = story["retry"]
+    assert again.code == 0, again.stderr
+    assert (again.figures["done"], again.figures["reused"], again.figures["failed"]) == (1, 0, 2)
+    out = Path(story["out"].stdout)
+    failures = pd.read_parquet(out / "failures").set_index("video_id")
+    assert dict(failures["attempts"]) == {"dangling": 1, "empty": 2, "folder": 2, "truncated": 1}
+    videos = pd.read_parquet(out / "videos").set_index("video_id")
+    assert videos.loc["words", "status"] == "complete"
+    assert len(videos) == 6
+    nothing = story["retry nothing"]
+    assert nothing.code == 2
+    assert "no failure has stage 'template'" in nothing.stderr
+
+
 def test_every_row_tells_its_engine_and_every_run_its_settings(story: dict[str, Ran]) -> None:
     tables = story["first"].tables  # type: ignore[attr-defined]
     assert set(tables["videos"]["text_engine"]) == {"rapidocr"}
@@ -174,7 +195,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["run", "classify", "extract", "analyze", "report", "evaluate", "doctor"])
+@pytest.mark.parametrize("command", ["run", "classify", "extract", "analyze", "retry", "report", "evaluate", "doctor"])
 def test_every_command_has_help_with_an_example(home: Home, command: str) -> None:
     ran = home.reelscope(command, "--help")
     assert ran.code == 0
