@@ -144,6 +144,8 @@ class Session:
             if self.results.missing(item):
                 self.cpu.forget(work.extract, self.job(item))
             if self.gpu:
+                self.gpu.forget(work.read, self.job(item))
+                self.gpu.forget(work.hear, self.job(item))
                 shutil.rmtree(self.spool / item.input_hash, ignore_errors=True)
         self.results.publish(planned, self.niches)
 
