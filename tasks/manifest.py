@@ -37,7 +37,7 @@ def read_manifest(path: Path) -> Iterator[ManifestRow]:
             uri = text_of(raw.get("uri"))
             if uri is None:
                 raise UsageError(f"manifest {path}: row {number} has no uri")
-            stem = Path(uri).stem
+            stem = Path(uri).stem or uri  # `.` and `/` have none
             yield ManifestRow(uri, text_of(raw.get("video_id")), metadata_of(_plain(raw), stem))
             number += 1
 

@@ -38,10 +38,16 @@ class Video(Record):
 
     video_id: str
     uri: str  # as the source names it
+    path: str | None = None  # where a local file is opened; None: uri itself
     size_bytes: int | None = None
     mtime_ns: int | None = None
     metadata: Metadata
     content_hash: str | None = None  # None until the file was hashed
+
+    @property
+    def location(self) -> str:
+        """Where the file is opened, from the current folder."""
+        return self.path or self.uri
 
 
 class Shot(Record):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -11,11 +14,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from tasks.catalog import scan
+from tasks.catalog import Catalog, local_path, scan, scan_file
 from tasks.errors import UsageError
-from tasks.settings import Sources
+from tasks.extraction.decode import Frame, Media
+from tasks.settings import Settings, Sources
 from tasks.sidecar import metadata_of, read_sidecar
 
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 MP4_HEAD = b"\x00\x00\x00\x18ftypmp42" + bytes(64)
 
 
@@ -23,6 +28,13 @@ def video(path: Path, content: bytes = MP4_HEAD) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def scan_rows(manifest: Path, *rows: dict[str, str]) -> Catalog:
+    """The catalog of a manifest with these rows."""
+    manifest.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return scan(str(manifest), Sources())
 
 
 def test_a_folder_gives_media_and_nothing_else(tmp_path: Path) -> None:
@@ -169,3 +181,149 @@ def test_limit_and_a_single_file(tmp_path: Path) -> None:
     assert [item.video_id for item in scan(str(tmp_path), Sources(), limit=2).videos] == ["a", "b"]
     assert [item.video_id for item in scan(str(tmp_path / "c.mp4"), Sources()).videos] == ["c"]
     assert [item.video_id for item in scan(f"file://{tmp_path}", Sources()).videos] == ["a", "b", "c"]
+
+
+def test_a_source_that_cannot_be_looked_at_is_one_clear_line(tmp_path: Path) -> None:
+    for source in ("x" * 300, "x" * 300 + ".csv", "weird://x", "http://[foo", "a\0b"):
+        with pytest.raises(UsageError, match="source "):
+            scan(source, Sources())
+    with pytest.raises(UsageError, match=r"caf\\xe9: the name is not UTF-8"):
+        scan(os.fsdecode(b"caf\xe9"), Sources())
+
+
+@pytest.mark.parametrize(
+    ("uri", "error_type", "said", "advised"),
+    [
+        ("s3://b/k", "UnreadableSource", "s3", "local folder"),
+        ("https://127.0.0.1:9/v.mp4", "UnreadableSource", "", "local folder"),
+        ("http://[foo", "UnreadableSource", "", "local folder"),
+        ("weird://x", "UnreadableSource", "Protocol not known: weird", "a URL that fsspec knows"),
+        ("weird://", "UnreadableSource", "Protocol not known: weird", "a URL that fsspec knows"),
+        ("memory://nowhere/v.mp4", "UnreadableSource", "no such object", "exists"),
+        ("memory://", "NotAVideo", "a directory", "Point the source"),
+        ("zip://v.mp4::file://{folder}/good.mp4", "UnreadableSource", "not a zip file", "local folder"),
+        ("file://[foo", "NotAVideo", "a directory", "Rename the directory"),
+        (".", "NotAVideo", "a directory", "Rename the directory"),
+        ("..", "NotAVideo", "a directory", "Rename the directory"),
+        ("/", "NotAVideo", "a directory", "Rename the directory"),
+        ("a\0b.mp4", "UnreadableSource", "null byte", "Correct the path"),
+        ("x" * 300 + ".mp4", "UnreadableSource", "File name too long", "exists"),
+        ("good.mp4/v.mp4", "UnreadableSource", "Not a directory", "exists"),
+    ],
+)
+def test_a_row_that_cannot_be_read_costs_that_row_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, error_type: str, said: str, advised: str
+) -> None:
+    for extra in ("s3fs", "aiohttp"):  # as where they are not installed
+        monkeypatch.setitem(sys.modules, extra, None)
+    video(tmp_path / "good.mp4")
+    uri = uri.format(folder=tmp_path)
+    catalog = scan_rows(tmp_path / "list.jsonl", {"uri": uri}, {"uri": "good.mp4"})
+    assert [item.video_id for item in catalog.videos] == ["good"]
+    (failure,) = catalog.failures
+    assert (failure.stage, failure.error_type, failure.uri) == ("catalog", error_type, uri)
+    assert failure.message.startswith(uri.replace("\0", "\\x00") + ": ")
+    assert said in failure.message
+    assert advised in failure.advice
+    assert failure.video_id
+    (again,) = scan_file(uri, str(tmp_path / "list.jsonl")).failures
+    assert again.error_type == error_type
+
+
+def test_a_file_name_that_is_not_utf8_is_a_failure(tmp_path: Path) -> None:
+    video(tmp_path / "good.mp4")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")).write_bytes(MP4_HEAD)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    catalog = scan(str(tmp_path), Sources())
+    assert [item.video_id for item in catalog.videos] == ["good"]
+    (failure,) = catalog.failures
+    assert (failure.error_type, failure.video_id) == ("UnreadableSource", r"caf\xe9")
+    assert failure.uri == str(tmp_path / r"caf\xe9.mp4")
+    assert failure.message == f"{failure.uri}: the file name is not UTF-8"
+    assert failure.advice == "Rename the file."
+
+
+def test_control_characters_stay_in_names_and_leave_messages_one_line(tmp_path: Path) -> None:
+    video(tmp_path / "two\nlines.mp4")
+    (tmp_path / "red\x1b[31m\u2028.mp4").touch()
+    catalog = scan(str(tmp_path), Sources())
+    assert [item.video_id for item in catalog.videos] == ["two\nlines"]
+    (failure,) = catalog.failures
+    assert failure.uri == str(tmp_path / "red\x1b[31m\u2028.mp4")
+    assert failure.message == f"{tmp_path}/red\\x1b[31m\\u2028.mp4: the file is empty"
+
+
+def test_a_name_too_long_for_a_sidecar_has_none(tmp_path: Path) -> None:
+    video(tmp_path / ("x" * 250 + ".mp4"))
+    assert [item.video_id for item in scan(str(tmp_path), Sources()).videos] == ["x" * 250]
+
+
+def test_equal_stems_in_one_folder_keep_their_suffix(tmp_path: Path) -> None:
+    for name in ("IMG_1.mp4", "IMG_1.mov", "x/IMG_1.mp4", "y/a.mp4", "y/a.mov", "b.mp4"):
+        video(tmp_path / name)
+    catalog = scan(str(tmp_path), Sources())
+    assert not catalog.failures
+    assert {Path(item.uri).relative_to(tmp_path).as_posix(): item.video_id for item in catalog.videos} == {
+        "IMG_1.mov": "IMG_1.mov",
+        "IMG_1.mp4": "IMG_1.mp4",
+        "b.mp4": "b",
+        "x/IMG_1.mp4": "x/IMG_1",
+        "y/a.mov": "y/a.mov",
+        "y/a.mp4": "y/a.mp4",
+    }
+    assert {item.metadata.title for item in catalog.videos} == {"IMG_1", "a", "b"}
+
+
+def test_a_file_without_an_explicit_id_yields_to_one_that_has_it(tmp_path: Path) -> None:
+    for name in ("one.mp4", "two.mp4", "x/three.mp4", "named.mp4", "other.mp4", "third.mp4"):
+        video(tmp_path / name)
+    for name, video_id in (("named", "one"), ("other", "two"), ("third", "three")):
+        (tmp_path / f"{name}.info.json").write_text(json.dumps({"id": video_id}))
+    catalog = scan(str(tmp_path), Sources())
+    assert not catalog.failures
+    assert {Path(item.uri).relative_to(tmp_path).as_posix(): item.video_id for item in catalog.videos} == {
+        "named.mp4": "one",
+        "one.mp4": "one.mp4",
+        "other.mp4": "two",
+        "third.mp4": "three",
+        "two.mp4": "two.mp4",
+        "x/three.mp4": "x/three",
+    }
+
+
+def test_rows_that_name_two_files_alike_get_two_ids_and_one_file_twice_gets_one(tmp_path: Path) -> None:
+    video(tmp_path / "v" / "1.mp4")
+    whole = tmp_path / "v" / "1.mp4"
+    rows = [{"uri": "v/1.mp4"}, {"uri": "v/1.mp4"}, {"uri": str(whole)}, {"uri": f"file://{whole}"}]
+    catalog = scan_rows(tmp_path / "list.jsonl", *rows)
+    assert sorted(item.video_id for item in catalog.videos) == sorted(["v/1", str(whole), f"file://{whole}"])
+    assert [(failure.error_type, failure.uri) for failure in catalog.failures] == [("DuplicateVideo", "v/1.mp4")]
+
+
+def test_a_manifest_keeps_its_uris_and_says_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = video(tmp_path / "lists" / "v" / "a #1.mp4")
+    rows = [
+        {"uri": "v/a #1.mp4", "video_id": "relative"},
+        {"uri": str(whole), "video_id": "whole"},
+        {"uri": f"file://{whole}".replace(" ", "%20"), "video_id": "url"},
+    ]
+    catalog = scan_rows(Path("lists", "l.jsonl"), *rows)
+    assert not catalog.failures
+    assert {item.video_id: item.uri for item in catalog.videos} == {row["video_id"]: row["uri"] for row in rows}
+    places = {item.video_id: item.location for item in catalog.videos}
+    assert places == {"relative": "lists/v/a #1.mp4", "whole": str(whole), "url": str(whole)}
+    assert all(local_path(place).read_bytes() == MP4_HEAD for place in places.values())  # type: ignore[union-attr]
+    (again,) = scan_file("v/a #1.mp4", "lists/l.jsonl").videos
+    assert (again.uri, again.location) == ("v/a #1.mp4", "lists/v/a #1.mp4")
+    (in_folder,) = scan("lists", Sources()).videos
+    assert in_folder.uri == in_folder.location == "lists/v/a #1.mp4"
+
+
+def test_a_colon_in_a_relative_path_is_no_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(SAMPLES / "smash-burger.mp4", "a:b.mp4")
+    with Media(Path("a:b.mp4"), Sources(), Settings().decode) as media:
+        assert isinstance(next(iter(media)), Frame)

@@ -188,7 +188,8 @@ class FlushOf:
 def _open(path: Path, sources: Sources) -> Any:
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(sources.formats)}
     try:
-        return av.open(str(path), options=options, metadata_errors="replace")
+        # absolute: FFmpeg takes what is before the colon of `a:b.mp4` for a protocol
+        return av.open(str(path.absolute()), options=options, metadata_errors="replace")
     except (av.PermissionError, av.FileNotFoundError) as error:
         raise UnreadableSource(f"{path}: {error.strerror}") from None
     except (av.FFmpegError, OSError, ValueError) as error:
