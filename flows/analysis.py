@@ -14,7 +14,7 @@ from tasks.settings import Settings
 
 
 @flow(name="analysis", flow_run_name="analysis · {out}", task_runner=ThreadPoolTaskRunner(max_workers=2))  # type: ignore[arg-type]
-def analysis(out: str, settings: Settings = Settings(), final: bool = True) -> Any:
+def analysis(out: str, settings: Settings | None = None, final: bool = True) -> Any:
     """Cluster the templates under `out`; a pass that is not `final` leaves the report as it is."""
     with session("analyze", None, out, settings) as run:
         clustered = cluster.submit()

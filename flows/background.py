@@ -9,10 +9,16 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
+STOP_S = 20.0  # a flow whose work was stopped ends within a second or two; no longer than this is waited for
+
 
 @contextmanager
-def in_background(function: Callable[..., Any], *arguments: Any) -> Iterator[Future[Any]]:
-    """Call a flow in a thread of its own, as a child of the flow run that is active here; its error is raised at the end of the block."""
+def in_background(function: Callable[..., Any], *arguments: Any, stop: Callable[[], None]) -> Iterator[Future[Any]]:
+    """Call a flow in a thread of its own, as a child of the flow run that is active here.
+
+    Its error is raised at the end of the block. When the block itself fails, `stop` is called, which must make the
+    flow end, and its end is waited for.
+    """
     outcome: Future[Any] = Future()
     context = copy_context()
 
@@ -24,5 +30,10 @@ def in_background(function: Callable[..., Any], *arguments: Any) -> Iterator[Fut
 
     thread = threading.Thread(target=run, name=getattr(function, "name", "flow"), daemon=True)
     thread.start()
-    yield outcome
+    try:
+        yield outcome
+    except BaseException:
+        stop()
+        thread.join(STOP_S)
+        raise
     outcome.result()

@@ -14,12 +14,13 @@ from tasks.settings import Settings
 
 
 @flow(name="classification", flow_run_name="classification · {source}", task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
-def classification(source: str, out: str, settings: Settings = Settings(), limit: int | None = None) -> Any:
+def classification(source: str, out: str, settings: Settings | None = None, limit: int | None = None) -> Any:
     """Find the niche of every video of `source` whose text is new or changed."""
     with session("classify", source, out, settings, limit) as run:
+        run.note_catalog()
         todo = [video.video_id for video in run.unclassified]
         following = Following(run, "classification", len(todo))
-        batched = list(batches(todo, settings.classification.batch_size))
+        batched = list(batches(todo, run.settings.classification.batch_size))
         for batch, classified in zip(batched, [classify_batch.submit(batch) for batch in batched], strict=True):
             classified.result()
             following.advance(len(batch.video_ids))

@@ -51,6 +51,13 @@ def carry_out(
     if catalog is not None:
         opened.catalog = catalog
     server: EmbeddedServer | None = None
+
+    def start_server() -> None:
+        nonlocal server
+        if server is None and not configured_server():
+            server = EmbeddedServer()
+
+    opened.on_work = start_server  # it takes seconds to start, in which files are hashed and the first videos begun
     try:
         with ExitStack() as stack:
             opened.progress = stack.enter_context(Bars(screen))
@@ -58,10 +65,13 @@ def carry_out(
             prepare(opened)
             stack.enter_context(use(opened))
             if not os.environ.get("PREFECT_API_URL") and opened.nothing_to_do():
-                opened.note_unchanged()  # no flow is run, and no server waited for
+                # no flow is run, and no server waited for
+                if command == "classify":
+                    opened.note_catalog()
+                else:
+                    opened.note_plan()
             else:
-                if not configured_server():
-                    server = EmbeddedServer()
+                start_server()
                 stack.enter_context(prefect_api(server))
                 flow_of(opened)
     except KeyboardInterrupt:
@@ -93,6 +103,7 @@ def prepare(run: Session) -> None:
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
         niches_of(run.settings.classification)  # a bad file is said before work starts; scikit-learn can wait
+    run.results.cache.check()
     if run.command == "classify":
         return
     for choice in (run.ocr, run.speech):

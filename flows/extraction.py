@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import Future, as_completed
+from concurrent.futures import as_completed
 from contextlib import ExitStack
 from typing import Any
 
@@ -14,36 +14,34 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.batches import Batch, batches
-from flows.plan import Planned
 from flows.pools import Work
 from flows.seeing import Following, summarise
 from flows.session import Session, current, session
 from tasks.extraction import video as work
-from tasks.records import StageOutcome
 from tasks.settings import Settings
 
 WINDOW = 2  # batches in flight beside those that may be decoded ahead: one that ends, one that begins
 
 
 @flow(name="extraction", flow_run_name="extraction · {source}", task_runner=ThreadPoolTaskRunner(max_workers=256))  # type: ignore[arg-type]
-def extraction(source: str, out: str, settings: Settings = Settings(), limit: int | None = None) -> Any:
+def extraction(source: str, out: str, settings: Settings | None = None, limit: int | None = None) -> Any:
     """Extract every video of `source` that is new or changed, and put its rows into the tables under `out`."""
     with session("extract", source, out, settings, limit) as run:
-        run.note_unchanged()
+        run.note_plan()
         todo = [planned.video.video_id for planned in run.plan.todo]
         following = Following(run, "extraction", len(todo))
-        window: deque[tuple[Batch, PrefectFuture[Any]]] = deque()
+        window: deque[tuple[Batch, list[PrefectFuture[Any]]]] = deque()
         with ExitStack() as runners:
             device: Any = runners.enter_context(ThreadPoolTaskRunner(max_workers=1)) if run.gpu else None
-            for batch in batches(todo, settings.pools.batch_size):
+            for batch in batches(todo, run.settings.pools.batch_size):
                 extracted: list[PrefectFuture[Any]] = [extract_batch.submit(batch)]
                 if device:
                     read = device.submit(read_batch, {"batch": batch}, wait_for=extracted)
                     heard = device.submit(hear_batch, {"batch": batch}, wait_for=extracted)
                     extracted = [*extracted, read, heard]
                 published = publish_batch.submit(batch, wait_for=extracted)  # type: ignore[call-overload]
-                window.append((batch, published))
-                if len(window) >= WINDOW + settings.pools.ahead:
+                window.append((batch, [*extracted, published]))
+                if len(window) >= WINDOW + run.settings.pools.ahead:
                     settle(window, following)
             while window:
                 settle(window, following)
@@ -54,7 +52,7 @@ def extraction(source: str, out: str, settings: Settings = Settings(), limit: in
 def extract_batch(batch: Batch) -> None:
     """Decode a batch in the CPU pool; without a GPU pool, its text and speech are read there as well."""
     run = current()
-    futures = {begin(run, planned): planned for planned in run.planned(batch) if run.results.missing(planned)}
+    futures = {run.begin(planned): planned for planned in run.planned(batch) if run.results.missing(planned)}
     run.progress.advance("extraction", len(batch.video_ids) - len(futures))
     for future in as_completed(futures):
         run.results.keep(futures[future], future.result())
@@ -80,16 +78,12 @@ def publish_batch(batch: Batch) -> None:
     run.publish(batch)
 
 
-def settle(window: deque[tuple[Batch, PrefectFuture[Any]]], following: Following) -> None:
-    """Wait for the oldest batch in flight; its error, if it has one, is the flow's."""
-    batch, published = window.popleft()
-    published.result()
+def settle(window: deque[tuple[Batch, list[PrefectFuture[Any]]]], following: Following) -> None:
+    """Wait for the oldest batch in flight; the first error of its tasks, if there is one, is the flow's."""
+    batch, futures = window.popleft()
+    for future in futures:
+        future.result()
     following.advance(len(batch.video_ids))
-
-
-def begin(run: Session, planned: Planned) -> Future[list[StageOutcome]]:
-    """Queue what of a video is not in the cache; asked twice, it gives the same future."""
-    return run.cpu.submit(work.extract, run.job(planned))
 
 
 def on_device(run: Session, batch: Batch, stage: str, function: Work) -> None:
@@ -98,11 +92,11 @@ def on_device(run: Session, batch: Batch, stage: str, function: Work) -> None:
     waiting = [
         planned
         for planned in run.planned(batch)
-        if stage in run.results.missing(planned) and (run.spool / planned.input_hash / "index.json").exists()
+        if stage in run.results.missing(planned) and (run.spool_of(planned) / "index.json").exists()
     ]
     with FileLock(str(run.folder / "device-0.lock")):
         began_s = time.perf_counter()
-        futures = {run.gpu.submit(function, run.job(planned)): planned for planned in waiting}
+        futures = {run.gpu.submit(function, run.job(planned), stage): planned for planned in waiting}
         for future in as_completed(futures):
             run.results.keep(futures[future], future.result())
         run.results.counts.device_s += time.perf_counter() - began_s

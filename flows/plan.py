@@ -33,7 +33,7 @@ class Plan:
     todo: list[Planned] = field(default_factory=list)
     unchanged: list[Video] = field(default_factory=list)
     quarantined: list[Video] = field(default_factory=list)  # failed on the same input as often as is allowed
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)  # files that could not even be hashed
 
 
 def planning(
@@ -44,11 +44,11 @@ def planning(
     Files are hashed here, those excepted whose path, size and modification time are known. models: identity per stage.
     """
     known = tables.known()
-    failed = tables.read("failures", ["video_id", "stage", "input_hash", "attempts"]).to_pylist()
-    attempts = {
-        (row["video_id"], row["input_hash"]): row["attempts"] for row in failed if row["stage"] in EXTRACTION_STAGES
-    }
-    plan.failures += catalog.failures
+    attempts: dict[tuple[str, str], int] = {}
+    for row in tables.read("failures", ["video_id", "stage", "input_hash", "attempts"]).to_pylist():
+        if row["stage"] not in ("catalog", "metadata"):
+            key = (row["video_id"], row["input_hash"])
+            attempts[key] = max(attempts.get(key, 0), row["attempts"])
     for video in sorted(catalog.videos, key=lambda video: (-(video.size_bytes or 0), video.video_id)):
         try:
             planned = inputs_of(video, hashes, models, settings)

@@ -11,22 +11,38 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
+from threadpoolctl import threadpool_limits
 
 from tasks.catalog import failure
-from tasks.errors import VideoTimeout, WorkerDied
+from tasks.errors import PoolStopped, ReelscopeError, VideoTimeout, WorkerDied
 from tasks.records import StageOutcome
 
 SLOTS = 256  # videos whose progress can be followed at once
+BROKEN_POOLS = 5  # pools that may break before it is no accident
 TRIES = 2  # a worker may be lost to what another process did to the machine's memory
 
 Work = Callable[[Any, Callable[[float], None]], list[StageOutcome]]
 
 _shares: Any = None  # in a worker: the progress of all videos at work, shared with the parent
+
+
+@dataclass
+class _Order:
+    """One job on its way: what is to be called, for whom, and how often it may still be tried."""
+
+    work: Work
+    job: Any
+    stage: str
+    outcome: Future[list[StageOutcome]]
+    tries: int = TRIES
+    pool: ProcessPool | None = None  # where it was queued last
 
 
 class WorkerPool:
@@ -38,70 +54,120 @@ class WorkerPool:
         self.timeout_s = timeout_s
         self._shares = RawArray("d", SLOTS)
         self._free = list(range(SLOTS))
-        self._jobs: dict[Any, Future[list[StageOutcome]]] = {}
-        self._lock = threading.Lock()
-        self._pool = ProcessPool(
-            max_workers=workers,
-            initializer=_begin,
-            initargs=(self._shares,),
-            context=multiprocessing.get_context("spawn"),
-        )
+        self._orders: dict[Any, _Order] = {}
+        self._lock = threading.RLock()
+        self._stopped = False
+        self._broken = 0
+        self._pool = self._new_pool()
 
-    def submit(self, work: Work, job: Any) -> Future[list[StageOutcome]]:
-        """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future."""
+    def submit(self, work: Work, job: Any, stage: str) -> Future[list[StageOutcome]]:
+        """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future.
+
+        stage: what is said to have failed when the worker is lost.
+        """
         with self._lock:
-            known = self._jobs.get((work, job))
+            known = self._orders.get((work, job))
             if known is not None:
-                return known
-            outcome: Future[list[StageOutcome]] = Future()
-            self._jobs[work, job] = outcome
-        self._try(work, job, outcome, TRIES)
-        return outcome
+                return known.outcome
+            order = self._orders[work, job] = _Order(work, job, stage, Future())
+            self._queue(order)
+            return order.outcome
 
     def forget(self, work: Work, job: Any) -> None:
         """Let go of a job's outcome once it was used."""
         with self._lock:
-            self._jobs.pop((work, job), None)
+            self._orders.pop((work, job), None)
 
     def in_progress(self) -> float:
         """The sum of the shares of the videos at work, for progress bars."""
         return float(sum(self._shares))
 
     def stop(self) -> None:
-        """End the processes now, whatever they do."""
+        """End the processes now, whatever they do; who still waits for an outcome is told."""
+        with self._lock:
+            self._stopped = True
+            waiting = [order for order in self._orders.values() if not order.outcome.done()]
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+        for order in waiting:
+            self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
 
-    def _try(self, work: Work, job: Any, outcome: Future[list[StageOutcome]], tries: int) -> None:
+    def _new_pool(self) -> ProcessPool:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPool(max_workers=self.workers, initializer=_begin, initargs=(self._shares,), context=context)
+
+    def _queue(self, order: _Order) -> None:
+        """Hand an order to the processes; with the lock held."""
+        if self._stopped:
+            self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
+            return
+        slot = self._free.pop() if self._free else SLOTS - 1
+        pool = order.pool = self._pool
+        try:
+            running = pool.schedule(_run, args=(order.work, order.job, slot), timeout=self.timeout_s)
+        except RuntimeError:  # the pool broke since it was last used
+            self._replace(pool)
+            return
+        running.add_done_callback(lambda future: self._done(order, pool, slot, future))
+
+    def _done(self, order: _Order, pool: ProcessPool, slot: int, future: Future[Any]) -> None:
+        self._shares[slot] = 0.0
         with self._lock:
-            slot = self._free.pop() if self._free else SLOTS - 1
-        running = self._pool.schedule(_run, args=(work, job, slot), timeout=self.timeout_s)
-
-        def done(future: Future[Any]) -> None:
-            self._shares[slot] = 0.0
-            with self._lock:
-                if slot not in self._free:
-                    self._free.append(slot)
+            if slot not in self._free:
+                self._free.append(slot)
+            if order.pool is not pool or order.outcome.done():  # it was queued anew meanwhile
+                return
             try:
-                outcome.set_result(future.result())
+                self._settle(order, future.result())
             except ProcessExpired as error:
-                if tries > 1:
-                    self._try(work, job, outcome, tries - 1)
+                order.tries -= 1
+                if order.tries:
+                    self._queue(order)
                 else:
-                    code = f"exit code {error.exitcode}"
-                    outcome.set_result([_lost(job, WorkerDied(f"{job.uri}: the worker process died ({code})"))])
+                    died = WorkerDied(f"{order.job.uri}: the worker process died (exit code {error.exitcode})")
+                    self._settle(order, [_lost(order, died)])
             except TimeoutError:
-                outcome.set_result([_lost(job, VideoTimeout(f"{job.uri}: not done after {self.timeout_s:.0f} s"))])
+                late = VideoTimeout(f"{order.job.uri}: not done after {self.timeout_s:.0f} s")
+                self._settle(order, [_lost(order, late)])
+            except BrokenProcessPool:
+                self._replace(pool)
             except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
-                outcome.set_exception(error)
+                self._settle(order, error=error)
 
-        running.add_done_callback(done)
+    def _replace(self, broken: ProcessPool) -> None:
+        """A worker died while it held no video, which ends the pool: go on with a new one, and what it had queued."""
+        if self._stopped or broken is not self._pool:
+            return
+        self._broken += 1
+        waiting = [order for order in self._orders.values() if order.pool is broken and not order.outcome.done()]
+        if self._broken > BROKEN_POOLS:
+            error = ReelscopeError(
+                f"the worker processes of the {self.name} pool end as soon as they start",
+                "Is there memory enough? `reelscope doctor` checks the installation; fewer --workers need less.",
+            )
+            for order in waiting:
+                self._settle(order, error=error)
+            return
+        self._pool = self._new_pool()
+        threading.Thread(target=broken.stop, daemon=True).start()
+        for order in waiting:
+            self._queue(order)
+
+    def _settle(
+        self, order: _Order, outcomes: list[StageOutcome] | None = None, error: BaseException | None = None
+    ) -> None:
+        with self._lock:
+            if order.outcome.done():
+                return
+            if error is not None:
+                order.outcome.set_exception(error)
+            else:
+                order.outcome.set_result(outcomes or [])
 
 
-def _lost(job: Any, error: Exception) -> StageOutcome:
-    return StageOutcome(
-        stage="decode", result=None, failure=failure(job.video_id, job.uri, "decode", error), wall_s=0.0, cpu_s=0.0
-    )
+def _lost(order: _Order, error: Exception) -> StageOutcome:
+    lost = failure(order.job.video_id, order.job.uri, order.stage, error)
+    return StageOutcome(stage=order.stage, result=None, failure=lost, wall_s=0.0, cpu_s=0.0)
 
 
 def _begin(shares: Any) -> None:
@@ -111,6 +177,7 @@ def _begin(shares: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
+    threadpool_limits(1)  # numpy is here already, and has not read them
     parent = multiprocessing.parent_process()
     assert parent is not None
 

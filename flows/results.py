@@ -9,10 +9,13 @@ from dataclasses import dataclass, field
 
 from flows.plan import Planned
 from tasks.cache import Entry, ResultCache
+from tasks.catalog import failure
 from tasks.keys import EXTRACTION_STAGES
-from tasks.records import Failure, StageOutcome
+from tasks.records import Decoded, Failure, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
-from tasks.tables import Row, Tables
+from tasks.tables import Row, Tables, VideoRows
+
+RECORDS: dict[str, type[Record]] = {"decode": Decoded, "text": Texts, "speech": Speech}
 
 
 @dataclass
@@ -46,7 +49,9 @@ class Results:
         """The stages of a video that the cache does not have; what it has becomes their outcomes."""
         video_id = planned.video.video_id
         if video_id not in self._missing:
-            found = {stage: self.cache.read(planned.inputs[stage].key(stage)) for stage in EXTRACTION_STAGES}
+            found = {
+                stage: self.cache.read(planned.inputs[stage].key(stage), RECORDS[stage]) for stage in EXTRACTION_STAGES
+            }
             self._outcomes[video_id] = {
                 stage: StageOutcome(
                     stage=stage, result=entry.result, failure=None, wall_s=entry.wall_s, cpu_s=entry.cpu_s
@@ -76,19 +81,31 @@ class Results:
         for planned in batch:
             video_id = planned.video.video_id
             outcomes, missing = self._outcomes.pop(video_id), self._missing.pop(video_id)
-            made = video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
+            made = self._rows(planned, outcomes)
             made.video.update(niches.get(video_id, {}))
+            if made.template is not None and video_id in niches:
+                made.template["niche"] = niches[video_id]["niche"]
             for name, jpeg in pictures_of(planned.video, outcomes).items():
                 self.tables.storage.write(name, jpeg)
             rows.append(made)
             failed = [outcome.failure for outcome in outcomes.values() if outcome.failure]
-            failures += [failure.model_copy(update={"input_hash": planned.input_hash}) for failure in failed]
-            cleared |= {(video_id, stage) for stage in outcomes}
+            failures += [item.model_copy(update={"input_hash": planned.input_hash}) for item in failed]
+            cleared |= {(video_id, stage) for stage in (*EXTRACTION_STAGES, "template")}
             self._count(video_id, made.video["status"], outcomes, missing)
         self.tables.record_failures(failures, cleared, self.run_id)
         self.tables.publish(rows)
         self.counts.failures += failures
         self.published.set()
+
+    def _rows(self, planned: Planned, outcomes: dict[str, StageOutcome]) -> VideoRows:
+        """A video's rows; where none can be made of what its stages gave, that is its failure and no other video's."""
+        try:
+            return video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
+        except Exception as error:
+            lost = failure(planned.video.video_id, planned.video.uri, "template", error)
+            outcomes.clear()
+            outcomes["template"] = StageOutcome(stage="template", result=None, failure=lost, wall_s=0.0, cpu_s=0.0)
+            return video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
 
     def _count(self, video_id: str, status: str, outcomes: Mapping[str, StageOutcome], missing: frozenset[str]) -> None:
         (self.counts.failed if status == "failed" else self.counts.done if missing else self.counts.reused).add(

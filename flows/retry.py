@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.catalog import Catalog, scan_file
-from tasks.errors import UsageError
+from tasks.errors import DuplicateVideo, UsageError
 from tasks.records import Metadata
 from tasks.tables import Row, Tables
 
@@ -14,7 +14,7 @@ def failed_videos(out: str, stage: str | None, error_type: str | None) -> Catalo
     Raises UsageError for a stage or error type that no failure has.
     """
     tables = Tables(out)
-    failures = tables.read("failures").to_pylist()
+    failures = [row for row in tables.read("failures").to_pylist() if row["error_type"] != DuplicateVideo.__name__]
     for name, wanted in (("stage", stage), ("error_type", error_type)):
         found = sorted({row[name] for row in failures})
         if wanted is not None and wanted not in found:
@@ -22,17 +22,18 @@ def failed_videos(out: str, stage: str | None, error_type: str | None) -> Catalo
                 f"no failure has {name.replace('_type', '')} {wanted!r}; there are: {', '.join(found) or 'none'}"
             )
     chosen = {
-        row["video_id"]: row["uri"]
+        row["video_id"]: row
         for row in failures
         if stage in (None, row["stage"]) and error_type in (None, row["error_type"])
     }
     described = {row["video_id"]: row for row in tables.read("videos").to_pylist()}
     catalog = Catalog(out)
-    for video_id, uri in sorted(chosen.items()):
-        again = scan_file(uri)
+    for video_id, row in sorted(chosen.items()):
+        again = scan_file(row["uri"])
         catalog.failures += [failure.model_copy(update={"video_id": video_id}) for failure in again.failures]
         for video in again.videos:
-            metadata = _metadata(described[video_id]) if video_id in described else video.metadata
+            kept = video_id in described and row["stage"] != "metadata"  # else its sidecar is what was mended
+            metadata = _metadata(described[video_id]) if kept else video.metadata
             catalog.videos.append(video.model_copy(update={"video_id": video_id, "metadata": metadata}))
     return catalog
 

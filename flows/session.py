@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,13 +28,14 @@ from tasks.cache import ResultCache
 from tasks.catalog import Catalog, local_path, scan
 from tasks.content import ContentHashes
 from tasks.device import cuda_available
+from tasks.errors import PoolStopped
 from tasks.extraction import video as work
 from tasks.extraction.ocr import OcrChoice, choose_ocr
 from tasks.extraction.speech import SpeechChoice, choose_speech
-from tasks.keys import text_hash
-from tasks.records import Niche, Video
+from tasks.keys import EXTRACTION_STAGES, digest, text_hash
+from tasks.records import Failure, Niche, StageOutcome, Video
 from tasks.rows import metadata_row
-from tasks.settings import Settings
+from tasks.settings import Settings, load_settings
 from tasks.storage import private_folder
 from tasks.tables import Row, Tables, VideoRows
 from tasks.versions import versions
@@ -46,9 +47,10 @@ _active: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
 class Session:
-    """Settings, tables, cache, catalog, plan, pools and results of one run. Raises UsageError for a bad source or output.
+    """Settings, tables, cache, catalog, plan, pools and results of one run.
 
-    command: the outermost flow: run, classify, extract or analyze. What costs time is made when it is first asked for.
+    command: the outermost flow: run, classify, extract or analyze. What costs time is made when it is first asked for;
+    the catalog, the tables and the cache raise UsageError then for a bad source, output or location.
     """
 
     def __init__(
@@ -59,7 +61,10 @@ class Session:
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self.niches: dict[str, Row] = {}  # columns of `videos` from classification, by video_id
         self.progress: Progress = Progress()
+        self.on_work: Callable[[], None] = lambda: None  # called when there is something to compute
         self._last_pass: float | None = None
+        self._noted: set[str] = set()
+        self._closed = False
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -99,32 +104,67 @@ class Session:
 
     @cached_property
     def cpu(self) -> WorkerPool:
-        return WorkerPool("cpu", self.settings.workers, self.settings.limits.video_s)
+        return self._pool("cpu", self.settings.workers)
 
     @cached_property
     def gpu(self) -> WorkerPool | None:
         """The one process that holds the device; None where the models run in the CPU processes."""
+        return self._pool("gpu", 1) if self.on_device else None
+
+    @cached_property
+    def on_device(self) -> bool:
         mode = self.settings.pools.gpu
-        wanted = mode == "on" or (
-            mode == "auto" and cuda_available() and "cuda" in (self.ocr.device, self.speech.device)
-        )
-        return WorkerPool("gpu", 1, self.settings.limits.video_s) if wanted else None
+        return mode == "on" or (mode == "auto" and cuda_available() and "cuda" in (self.ocr.device, self.speech.device))
+
+    def _pool(self, name: str, workers: int) -> WorkerPool:
+        if self._closed:
+            raise PoolStopped("the run was stopped")
+        return WorkerPool(name, workers, self.settings.limits.video_s)
 
     @cached_property
     def spool(self) -> Path:
-        return private_folder(self.folder / "spool" / f"{os.getpid()}-{self.run_id}")
+        """Where decoding leaves what the device reads; what killed runs have left there is removed."""
+        spools = private_folder(self.folder / "spool")
+        for left in spools.iterdir():
+            if not Path("/proc", left.name.split("-")[0]).exists() and Path("/proc").is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+        return private_folder(spools / f"{os.getpid()}-{self.run_id}")
+
+    def spool_of(self, planned: Planned) -> Path:
+        return self.spool / digest(planned.video.video_id, planned.input_hash)
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """Identity of what computes each stage, part of the cache's keys."""
+        vad = f"silero-vad {versions()['silero-vad']}"
+        # what the device reads went through the spool, as JPEG of high quality
+        read = f"{self.ocr.engine} {self.ocr.model}" + (" spooled" if self.on_device else "")
+        return {
+            "decode": vad,
+            "text": read,
+            "speech": f"{vad} {self.speech.engine} {self.speech.model} {self.speech.device}",
+        }
 
     @cached_property
     def plan(self) -> Plan:
         """What there is to do. The first videos are begun at once: the Prefect server takes seconds to start."""
+        _ = self.before  # before anything is published
         plan = Plan()
-        models = {"text": f"{self.ocr.engine} {self.ocr.model}", "speech": f"{self.speech.engine} {self.speech.model}"}
         hashes = ContentHashes(self.folder / "hashes.sqlite")
-        for planned in planning(self.catalog, self.tables, hashes, models, self.settings, plan):
+        for planned in planning(self.catalog, self.tables, hashes, self.models, self.settings, plan):
             if len(plan.todo) <= 2 * self.settings.workers and self.results.missing(planned):
-                self.cpu.submit(work.extract, self.job(planned))
+                self.begin(planned)
+            if len(plan.todo) == 1:
+                self.on_work()
         self._planned = {planned.video.video_id: planned for planned in plan.todo}
         return plan
+
+    def begin(self, planned: Planned) -> Future[list[StageOutcome]]:
+        """Queue what of a video is not in the cache; asked twice, it gives the same future."""
+        stages = self.results.missing(planned)
+        return self.cpu.submit(
+            work.extract, self.job(planned), next(stage for stage in EXTRACTION_STAGES if stage in stages)
+        )
 
     def planned(self, batch: Batch) -> list[Planned]:
         return [self._planned[video_id] for video_id in batch.video_ids]
@@ -132,7 +172,7 @@ class Session:
     def job(self, planned: Planned) -> work.Job:
         """What a worker process is told; the same video always gives an equal job."""
         video, stages = planned.video, self.results.missing(planned)
-        spool = str(self.spool / planned.input_hash) if self.gpu else None
+        spool = str(self.spool_of(planned)) if self.on_device else None
         return work.Job(
             video.video_id, video.uri, str(local_path(video.uri)), stages, self.settings, self.ocr, self.speech, spool
         )
@@ -146,24 +186,49 @@ class Session:
             if self.gpu:
                 self.gpu.forget(work.read, self.job(item))
                 self.gpu.forget(work.hear, self.job(item))
-                shutil.rmtree(self.spool / item.input_hash, ignore_errors=True)
+                shutil.rmtree(self.spool_of(item), ignore_errors=True)
         self.results.publish(planned, self.niches)
 
-    def note_unchanged(self) -> None:
-        """Count what needs no work, and put into the ledger what could not be catalogued."""
+    def note_catalog(self) -> None:
+        """Put into the ledger what could not be catalogued, and take out what has been mended; once a run."""
+        if "catalog" not in self._noted:
+            self._noted.add("catalog")
+            self._note_failures(self.catalog.failures)
+
+    def note_plan(self) -> None:
+        """Count what needs no work, or gets none any more."""
+        self.note_catalog()
+        if "plan" in self._noted:
+            return
+        self._noted.add("plan")
+        self._note_failures(self.plan.failures)
         known, counts = self.tables.known(), self.results.counts
         for video in self.plan.unchanged:
             counts.reused.add(video.video_id)
             seconds = known[video.video_id].get("seconds")
             counts.cache_saved_s += sum(json.loads(seconds).values()) if seconds else 0.0
-        counts.failed |= {video.video_id for video in self.plan.quarantined}
-        counts.failed |= {failure.video_id for failure in self.plan.failures if failure.stage == "catalog"}
-        counts.failures += self.plan.failures
-        failed = {(failure.video_id, failure.stage) for failure in self.plan.failures}
+        left_alone = {video.video_id for video in self.plan.quarantined}
+        for video_id in left_alone:
+            (counts.failed if known[video_id]["status"] == "failed" else counts.reused).add(video_id)
+        for row in self.tables.read("failures").to_pylist() if left_alone else []:
+            if row["video_id"] in left_alone:
+                told = {name: row[name] for name in Failure.model_fields}
+                told["message"] += f" (left alone after {row['attempts']} attempts; `reelscope retry` tries again)"
+                counts.failures.append(Failure(**told))
+
+    def _note_failures(self, failures: Sequence[Failure]) -> None:
+        counts = self.results.counts
+        counts.failed |= {failure.video_id for failure in failures if failure.stage == "catalog"}
+        counts.failures += failures
+        failed = {(failure.video_id, failure.stage) for failure in failures}
+        sound = {video.uri for video in self.catalog.videos} - {failure.uri for failure in failures}
+        ledger = self.tables.read("failures", ["video_id", "uri", "stage"]).to_pylist()
         healed = {
-            (video.video_id, stage) for video in self.catalog.videos for stage in ("catalog", "metadata")
-        } - failed
-        self.tables.record_failures(self.plan.failures, healed, self.run_id)
+            (row["video_id"], row["stage"])
+            for row in ledger
+            if row["stage"] in ("catalog", "metadata") and row["uri"] in sound
+        }
+        self.tables.record_failures(failures, healed - failed, self.run_id)
 
     def classified_hash(self, video: Video) -> str:
         return text_hash(video.metadata, self.classifier.identity, self.settings.classification.min_confidence)
@@ -264,8 +329,9 @@ class Session:
 
     def close(self) -> None:
         """End the pools and remove what lay between them."""
+        self._closed = True
         for name in ("cpu", "gpu"):
-            pool = self.__dict__.pop(name, None)
+            pool = self.__dict__.get(name)
             if pool is not None:
                 pool.stop()
         if "spool" in self.__dict__:
@@ -274,14 +340,14 @@ class Session:
 
 @contextmanager
 def session(
-    command: str, source: str | None, out: str, settings: Settings, limit: int | None = None
+    command: str, source: str | None, out: str, settings: Settings | None, limit: int | None = None
 ) -> Iterator[Session]:
     """The open session, or a new one that lasts for the block and leaves a row in `runs`."""
     active = _active.get()
     if active is not None:
         yield active
         return
-    with use(Session(command, source, out, settings, limit)) as opened:
+    with use(Session(command, source, out, settings or load_settings(), limit)) as opened:
         yield opened
 
 

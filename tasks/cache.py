@@ -11,9 +11,12 @@ import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+import fsspec
 from pydantic import BaseModel, ConfigDict
 
 from tasks.catalog import local_path
+from tasks.errors import StorageError, UsageError
+from tasks.records import Record
 
 if TYPE_CHECKING:
     from prefect.filesystems import LocalFileSystem, RemoteFileSystem
@@ -50,13 +53,25 @@ class ResultCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         return LocalFileSystem(basepath=str(self._folder))
 
-    def read(self, key: str) -> Entry | None:
-        """The entry, or None where there is none that can be believed."""
+    def check(self) -> None:
+        """Raises UsageError where the cache cannot be opened."""
+        try:
+            _ = self._storage
+            if self._folder is None:
+                fsspec.url_to_fs(self.location)
+        except (OSError, ImportError, ValueError) as error:
+            raise UsageError(f"cache {self.location}: {getattr(error, 'strerror', None) or error}") from None
+
+    def read(self, key: str, kind: type[Record]) -> Entry | None:
+        """The entry, or None where there is none whose result is a `kind` and can be believed."""
         path = _path(key)
         if self._folder is not None and not (self._folder / path).exists():
             return None
         try:
-            return Entry.model_validate_json(cast(bytes, self._storage.read_path(path, _sync=True)))  # type: ignore[call-arg]
+            content = cast(bytes, self._storage.read_path(path, _sync=True))  # type: ignore[call-arg]
+            entry = Entry.model_validate_json(content)
+            kind.model_validate(entry.result)
+            return entry
         except FileNotFoundError:
             return None
         except (ValueError, OSError) as error:  # pydantic's ValidationError is a ValueError
@@ -64,7 +79,12 @@ class ResultCache:
             return None
 
     def write(self, key: str, entry: Entry) -> None:
-        self._storage.write_path(_path(key), entry.model_dump_json().encode(), _sync=True)  # type: ignore[call-arg]
+        """Raises StorageError."""
+        content = entry.model_dump_json().encode()
+        try:
+            self._storage.write_path(_path(key), content, _sync=True)  # type: ignore[call-arg]
+        except OSError as error:
+            raise StorageError(f"cache {self.location}: {error.strerror or error}") from error
 
 
 def _path(key: str) -> str:

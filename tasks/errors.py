@@ -10,8 +10,6 @@ class ReelscopeError(Exception):
     """Base of all errors of ours: a message for people and the advice that goes with it."""
 
     advice = "See the message; `reelscope doctor` checks the installation."
-    #: True where trying again later can help (a lost worker, a network fault), False where the input itself is bad.
-    transient = False
 
     def __init__(self, message: str, advice: str | None = None) -> None:
         super().__init__(message)
@@ -76,7 +74,7 @@ class EngineError(ReelscopeError):
 class VideoTimeout(ReelscopeError):
     """A video that took longer than its time limit."""
 
-    advice = "Raise limits.video_s with --set, or re-encode the file."
+    advice = "Raise limits.video_s with --set and use `reelscope retry`, or re-encode the file."
 
 
 class WorkerDied(ReelscopeError):
@@ -85,4 +83,15 @@ class WorkerDied(ReelscopeError):
     advice = (
         "Re-encode the file with ffmpeg; if several videos end like this, lower --workers to leave more memory each."
     )
-    transient = True
+
+
+class StorageError(ReelscopeError):
+    """A result that cannot be written: a full disk, a folder that is read-only or gone."""
+
+    advice = "Free some space or restore the folder; what was finished before is kept, and the same command goes on."
+
+
+class PoolStopped(ReelscopeError):
+    """The run was stopped while a video was waiting for a worker."""
+
+    advice = "Run the same command again; it goes on from there."

@@ -17,7 +17,6 @@ from tasks.records import Metadata
 from tasks.settings import Settings
 
 EXTRACTION_STAGES = ("decode", "text", "speech")
-STAGES = ("classify", *EXTRACTION_STAGES, "template")
 
 _FRAMES = ("frames", "decode", "shots", "cuts", "fades", "dissolves", "moments", "sampling", "video")
 #: The modules of tasks/extraction whose code makes a stage's result.
@@ -35,7 +34,7 @@ _CODE = {
         "speech_sphinx",
         "speech_whisper",
     ),
-    "template": ("template",),
+    "template": ("template", "../rows"),
 }
 #: The settings that matter; `section` or `section.key`.
 _SETTINGS = {

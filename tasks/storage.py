@@ -11,7 +11,7 @@ import fsspec
 from filelock import FileLock
 
 from tasks.catalog import local_path
-from tasks.errors import UsageError
+from tasks.errors import StorageError, UsageError
 
 
 class Storage:
@@ -34,23 +34,14 @@ class Storage:
         return f"{self._base.rstrip('/')}/{name}"
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file whole: a reader sees the old content or the new, never a part."""
-        if self.folder is None:
-            self.files.pipe_file(self.path(name), content)  # an object store shows an object once it is complete
-            return
-        target = self.folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # readers of Parquet folders pass over names that begin with a dot
-        temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+        """Write a file whole: a reader sees the old content or the new, never a part. Raises StorageError."""
         try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+            if self.folder is None:
+                self.files.pipe_file(self.path(name), content)  # an object store shows an object once it is complete
+            else:
+                _write_whole(self.folder / name, content)
+        except OSError as error:
+            raise StorageError(f"{self.path(name)}: {error.strerror or error}") from error
 
     def read(self, name: str) -> bytes:
         content = self.files.cat_file(self.path(name))
@@ -82,6 +73,21 @@ class Storage:
     def lock(self) -> AbstractContextManager[object]:
         """Held while tables are changed, so that two runs into one folder do not lose each other's rows."""
         return FileLock(str(self.folder / ".lock")) if self.folder else nullcontext()
+
+
+def _write_whole(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # readers of Parquet folders pass over names that begin with a dot
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def private_folder(path: Path) -> Path:

@@ -64,6 +64,7 @@ class Tables:
                 self._check_version(name)
                 if not self._parts(name):
                     self._write_part(name, "part-00000.parquet", TABLES[name].empty_table())
+            self._drop_orphans()
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A whole table, with its full schema."""
@@ -169,6 +170,24 @@ class Tables:
                     f"output {self.storage.root} was written with schema version {version}, this is {SCHEMA_VERSION}; choose another --out"
                 )
 
+    def _drop_orphans(self) -> None:
+        """A run that died while it published left rows in the last part whose video is not in `videos`: drop them."""
+        parts = {name: self._parts(name) for name in BY_VIDEO}
+        last = max(max(found) for found in parts.values())
+        whole = (
+            self._read_part("videos", last, ["video_id"])["video_id"]
+            if last in parts["videos"]
+            else pa.array([], pa.string())
+        )
+        for name in BY_VIDEO[:-1]:
+            if last in parts[name]:
+                rows = self._read_part(name, last)
+                kept = pc.is_in(
+                    rows["video_id"], value_set=whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+                )
+                if not pc.all(kept, min_count=0).as_py():
+                    self._write_part(name, last, rows.filter(kept))
+
     def _refresh(self) -> None:
         """Read again the parts of `videos` that another run has written."""
         index = self._index
@@ -203,7 +222,11 @@ class Tables:
             before = {row["video_id"]: row for row in old.filter(replaced).to_pylist()}
             new = [before.get(rows.video["video_id"], {}) | rows.video for rows in chosen]
         elif name == "templates":
-            new = [rows.template for rows in chosen if rows.template is not None]
+            kept = ("niche", "cluster_id", "membership_reason")  # until analysis comes to the video
+            before = {row["video_id"]: {key: row[key] for key in kept} for row in old.filter(replaced).to_pylist()}
+            new = [
+                before.get(rows.video["video_id"], {}) | rows.template for rows in chosen if rows.template is not None
+            ]
         else:
             new = [row for rows in chosen for row in getattr(rows, name)]
         self._write_part(name, part, pa.concat_tables([old.filter(pc.invert(replaced)), _table(name, new)]))

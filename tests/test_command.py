@@ -213,6 +213,15 @@ def test_classify_opens_no_media(home: Home, tmp_path: Path) -> None:
     assert list(videos["status"]) == ["classified"] * 3
     assert set(videos["niche"]) == {"comedy", "cooking", "travel"}
     assert ran.figures["failed"] == 0
+    # a second time, with nothing to do; files that may not be read show that none is hashed or decoded either
+    (source / "empty.mp4").touch()
+    again = home.reelscope("classify", source, "--out", tmp_path / "out", "--json", "--strict")
+    assert again.code == 1
+    assert (again.figures["classified"], again.figures["failed"], again.figures["stage_seconds"]) == (0, 1, {})
+    assert pd.read_parquet(tmp_path / "out" / "failures")["video_id"].tolist() == ["empty"]
+    assert not list((home.folder / "cache").rglob("spool/*"))
+    hashed = home.folder / "cache" / "reelscope" / "hashes.sqlite"
+    assert not hashed.exists() or str(source) not in hashed.read_bytes().decode("latin-1")
 
 
 def test_an_empty_folder_gives_empty_tables(home: Home, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -122,6 +123,53 @@ def test_artifacts_tell_the_run_in_the_ui(on_the_gpu_pool: tuple[Any, Path]) -> 
     assert float(progress.data) == 100.0  # type: ignore[arg-type]
 
 
+def test_copies_of_one_video_are_each_done_on_the_device(tmp_path: Path) -> None:
+    """Equal content, two files: what decoding leaves for one must not be taken for the other."""
+    from flows.extraction import extraction
+
+    source = copy_samples(tmp_path / "videos", "cat-vs-cup")
+    for sidecar in source.glob("*.json"):
+        sidecar.unlink()
+    (source / "copy.mp4").write_bytes((source / "cat-vs-cup.mp4").read_bytes())
+    settings = settings_in(tmp_path, pools__gpu="on", pools__batch_size="1")
+    figures = extraction(str(source), str(tmp_path / "out"), settings)
+    assert (figures["done"] + figures["reused"], figures["failures"]) == (2, [])
+    texts = pd.read_parquet(tmp_path / "out" / "texts")
+    assert texts[texts["video_id"] == "copy"]["text"].tolist() == texts[texts["video_id"] != "copy"]["text"].tolist()
+    assert len(texts) >= 6
+
+
+@pytest.mark.timeout(200)
+def test_an_error_in_analysis_ends_the_run_and_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault while extraction goes on: the run stops instead of waiting for ever."""
+    from flows.pipeline import pipeline
+    from tasks.analysis import summary
+
+    def breaks(*_: Any) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    monkeypatch.setattr(summary, "analyse", breaks)
+    settings = settings_in(tmp_path, pools__batch_size="1")
+    with pytest.raises(ZeroDivisionError, match="a fault of ours"):
+        pipeline(str(copy_samples(tmp_path / "videos", *FOUR)), str(tmp_path / "out"), settings)
+
+
+@pytest.mark.timeout(200)
+def test_a_full_disk_ends_the_run_with_its_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from flows.extraction import extraction
+    from tasks.cache import ResultCache
+    from tasks.errors import StorageError
+
+    def full(self: ResultCache, *_: Any) -> None:
+        raise StorageError(os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ResultCache, "write", full)
+    with pytest.raises(StorageError, match="No space left"):
+        extraction(str(copy_samples(tmp_path / "videos", "night-city")), str(tmp_path / "out"), settings_in(tmp_path))
+
+
 def test_the_models_beside_decoding_read_what_the_pool_reads(on_the_gpu_pool: tuple[Any, Path], tmp_path: Path) -> None:
     """The same videos with the models in the CPU processes: the same rows, by a flow that runs alone."""
     from flows.extraction import extraction
@@ -137,6 +185,7 @@ def test_the_models_beside_decoding_read_what_the_pool_reads(on_the_gpu_pool: tu
         return sorted(zip(sure["video_id"], sure["text"], strict=True))
 
     here, there = texts(tmp_path / "out"), texts(out)
+    assert len(here) >= 12
     assert len(set(here) ^ set(there)) <= 0.1 * len(here)
     assert set(pd.read_parquet(tmp_path / "out" / "videos")["niche"].dropna()) == set()
 

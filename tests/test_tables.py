@@ -169,3 +169,37 @@ def test_a_column_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
     old: pa.Table = parquet.read_table(part).drop_columns(["webpage_url"])
     parquet.write_table(old, part)
     assert Tables(str(tmp_path)).read("videos")["webpage_url"].to_pylist() == [None]
+
+
+def test_rows_of_a_run_that_died_while_it_published_are_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died after `shots` and before `videos`: nothing of the video may stand anywhere but where it is done again."""
+    monkeypatch.setattr(module, "PART_VIDEOS", 3)
+    tables = Tables(str(tmp_path))
+    tables.publish([rows("a"), rows("b")])
+    real = Tables._write_part
+
+    def dies(self: Tables, name: str, *more: Any) -> None:
+        if name == "videos":
+            raise KeyboardInterrupt
+        real(self, name, *more)
+
+    monkeypatch.setattr(Tables, "_write_part", dies)
+    with pytest.raises(KeyboardInterrupt):
+        tables.publish([rows("x")])
+    monkeypatch.setattr(Tables, "_write_part", real)
+    again = Tables(str(tmp_path))
+    assert set(again.read("shots")["video_id"].to_pylist()) == {"a", "b"}
+    again.publish([rows("c")])
+    again.publish([rows("x")])
+    assert sorted(again.read("templates")["video_id"].to_pylist()) == ["a", "b", "c", "x"]
+
+
+def test_a_template_made_again_stays_in_its_cluster_until_analysis_comes(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    tables.publish([rows("a")])
+    tables.assign({"a": {"niche": "food", "cluster_id": "food-1", "membership_reason": "fast cuts"}})
+    tables.publish([rows("a", 5)])
+    (row,) = tables.read("templates").to_pylist()
+    assert (row["duration_s"], row["niche"], row["cluster_id"]) == (5.0, "food", "food-1")
