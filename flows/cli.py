@@ -136,9 +136,9 @@ def retry(
     from flows.command import carry_out, existing
     from flows.retry import failed_videos
 
-    catalog = failed_videos(existing(out), stage, error)
+    catalog = failed_videos(existing(out), settings.sources, stage, error)
     again = settings.model_copy(update={"limits": settings.limits.model_copy(update={"attempts": sys.maxsize})})
-    raise typer.Exit(carry_out("run", out, out, again, None, as_json, strict, catalog))
+    raise typer.Exit(carry_out("run", catalog.source, out, again, None, as_json, strict, catalog))
 
 
 @app.command(epilog="Example: reelscope report out")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,8 @@ from tasks.errors import UsageError
 from tasks.settings import Settings
 
 INTERRUPTED = 130
+PATIENCE_S = 3.0  # for a flow to end by itself after Ctrl-C
+_ending = threading.Lock()
 
 
 def existing(out: str) -> str:
@@ -57,6 +62,16 @@ def carry_out(
         if server is None and not configured_server():
             server = EmbeddedServer()
 
+    def stop_anyway() -> None:
+        time.sleep(PATIENCE_S)
+        end_interrupted(opened, server, screen)
+
+    def interrupt(*_: Any) -> None:
+        # Prefect drops the interrupt where it comes at the very end of a flow; then the run is ended from here
+        threading.Thread(target=stop_anyway, daemon=True).start()
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     opened.on_work = start_server  # it takes seconds to start, in which files are hashed and the first videos begun
     try:
         with ExitStack() as stack:
@@ -75,14 +90,7 @@ def carry_out(
                 stack.enter_context(prefect_api(server))
                 flow_of(opened)
     except KeyboardInterrupt:
-        screen.print(
-            f"Stopped. What was finished is kept in {out}; the same command goes on from there.",
-            soft_wrap=True,
-            highlight=False,
-        )
-        if server:
-            server.stop()
-        os._exit(INTERRUPTED)  # threads that still wait for the flow are of no more use
+        end_interrupted(opened, server, screen)
     finally:
         if server:
             server.stop()
@@ -96,6 +104,19 @@ def carry_out(
     return 1 if strict and figures["failed"] else 0
 
 
+def end_interrupted(run: Session, server: EmbeddedServer | None, screen: Console) -> None:
+    """End the process now: threads that still wait for a flow are of no more use. What was finished is in the cache."""
+    with _ending:
+        run.close()
+        if "tables" in run.__dict__:
+            run.record("interrupted")
+        words = f"Stopped. What was finished is kept in {run.out}; the same command goes on from there."
+        screen.print(words, soft_wrap=True, highlight=False)
+        if server:
+            server.stop()
+        os._exit(INTERRUPTED)
+
+
 def prepare(run: Session) -> None:
     """What needs no server, done while none is there: the catalog, the engines, the plan and the first videos."""
     if run.source is None:
@@ -103,7 +124,7 @@ def prepare(run: Session) -> None:
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
         niches_of(run.settings.classification)  # a bad file is said before work starts; scikit-learn can wait
-    run.results.cache.check()
+    run.cache.check()
     if run.command == "classify":
         return
     for choice in (run.ocr, run.speech):

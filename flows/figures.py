@@ -14,7 +14,7 @@ def figures_of(run: Session) -> dict[str, Any]:
         "command": run.command,
         "run_id": run.run_id,
         "out": run.out,
-        "videos": run.catalog.found,
+        "videos": run.videos,
         "done": len(counts.done),
         "reused": len(counts.reused),
         "failed": len(counts.failed),

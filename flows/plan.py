@@ -67,7 +67,7 @@ def planning(
 
 def inputs_of(video: Video, hashes: ContentHashes, models: Mapping[str, str], settings: Settings) -> Planned:
     """Raises UnreadableSource for a file that cannot be read."""
-    path = local_path(video.uri)
+    path = local_path(video.location)
     if path is None:
         raise UnreadableSource(f"{video.uri}: remote files cannot be read yet", "Copy the file to a local folder.")
     content = hashes.of(path)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flows.plan import Planned
 from tasks.cache import Entry, ResultCache
 from tasks.catalog import failure
+from tasks.errors import StorageError
 from tasks.keys import EXTRACTION_STAGES
 from tasks.records import Decoded, Failure, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
@@ -44,6 +47,7 @@ class Results:
         self.published = threading.Event()  # set when a batch was published, for those who analyse meanwhile
         self._outcomes: dict[str, dict[str, StageOutcome]] = {}
         self._missing: dict[str, frozenset[str]] = {}
+        self._stored: set[str] = set()  # keys of what this run has put into the cache
 
     def missing(self, planned: Planned) -> frozenset[str]:
         """The stages of a video that the cache does not have; what it has becomes their outcomes."""
@@ -62,13 +66,29 @@ class Results:
             self._missing[video_id] = frozenset(stage for stage, entry in found.items() if entry is None)
         return self._missing[video_id]
 
+    def store(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
+        """Put whole results into the cache, each once. Raises StorageError."""
+        for outcome in outcomes:
+            if outcome.result is None or outcome.failure is not None:
+                continue
+            key = planned.inputs[outcome.stage].key(outcome.stage)
+            if key not in self._stored:
+                entry = Entry(stage=outcome.stage, result=outcome.result, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s)
+                self.cache.write(key, entry)
+                self._stored.add(key)
+
+    def store_early(self, planned: Planned, done: Future[list[StageOutcome]]) -> None:
+        """The same, as soon as a worker is done: a run that is stopped before its flow began keeps what it has."""
+        if not done.cancelled() and done.exception() is None:
+            # what cannot be written now is said by `keep`, whose error ends the flow
+            with suppress(StorageError):
+                self.store(planned, done.result())
+
     def keep(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Put results into the cache as soon as they are there, and all outcomes where publishing finds them."""
         mine = self._outcomes[planned.video.video_id]
+        self.store(planned, outcomes)
         for outcome in outcomes:
-            if outcome.result is not None and outcome.failure is None:
-                entry = Entry(stage=outcome.stage, result=outcome.result, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s)
-                self.cache.write(planned.inputs[outcome.stage].key(outcome.stage), entry)
             self.counts.stage_seconds[outcome.stage] += outcome.cpu_s
             before = mine.get(outcome.stage)
             if outcome.result is None and before is not None:  # what the cache had is still true

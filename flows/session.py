@@ -76,7 +76,11 @@ class Session:
 
     @cached_property
     def results(self) -> Results:
-        return Results(ResultCache(self.settings.cache.dir), self.tables, self.run_id)
+        return Results(self.cache, self.tables, self.run_id)
+
+    @cached_property
+    def cache(self) -> ResultCache:
+        return ResultCache(self.settings.cache.dir)
 
     @cached_property
     def before(self) -> summary.Before:
@@ -162,9 +166,10 @@ class Session:
     def begin(self, planned: Planned) -> Future[list[StageOutcome]]:
         """Queue what of a video is not in the cache; asked twice, it gives the same future."""
         stages = self.results.missing(planned)
-        return self.cpu.submit(
-            work.extract, self.job(planned), next(stage for stage in EXTRACTION_STAGES if stage in stages)
-        )
+        first = next(stage for stage in EXTRACTION_STAGES if stage in stages)
+        future = self.cpu.submit(work.extract, self.job(planned), first)
+        future.add_done_callback(lambda done: self.results.store_early(planned, done))
+        return future
 
     def planned(self, batch: Batch) -> list[Planned]:
         return [self._planned[video_id] for video_id in batch.video_ids]
@@ -174,7 +179,14 @@ class Session:
         video, stages = planned.video, self.results.missing(planned)
         spool = str(self.spool_of(planned)) if self.on_device else None
         return work.Job(
-            video.video_id, video.uri, str(local_path(video.uri)), stages, self.settings, self.ocr, self.speech, spool
+            video.video_id,
+            video.uri,
+            str(local_path(video.location)),
+            stages,
+            self.settings,
+            self.ocr,
+            self.speech,
+            spool,
         )
 
     def publish(self, batch: Batch) -> None:
@@ -255,6 +267,7 @@ class Session:
         """Put niches into the rows that are there. Rows of new videos come with their templates; only classification
         alone makes them itself."""
         self.refresh_metadata()
+        self.tables.assign({video_id: {"niche": row["niche"]} for video_id, row in self.niches.items()})
         if self.command == "classify":
             known = self.tables.known()
             new = [video for video in self.catalog.videos if video.video_id not in known]
@@ -292,6 +305,11 @@ class Session:
             return False
         return self.command != "run" or summary.is_current(self.tables, self.settings.analysis)
 
+    @property
+    def videos(self) -> int:
+        """How many videos the run is about: those of its source, or, without one, those of the tables."""
+        return self.catalog.found if self.source else len(self.tables.known())
+
     def completeness(self) -> float:
         """Share of the catalogued videos whose rows are there; 1 where there is no catalog."""
         videos, counts = self.catalog.found, self.results.counts
@@ -309,7 +327,7 @@ class Session:
                 "command": self.command,
                 "source": self.source,
                 "outcome": outcome,
-                "videos": self.catalog.found,
+                "videos": self.videos,
                 "done": len(counts.done),
                 "reused": len(counts.reused),
                 "failed": len(counts.failed),

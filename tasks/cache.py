@@ -8,6 +8,8 @@ An entry that cannot be read is a miss, and is computed again.
 from __future__ import annotations
 
 import logging
+import os
+import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -56,6 +58,8 @@ class ResultCache:
     def check(self) -> None:
         """Raises UsageError where the cache cannot be opened."""
         try:
+            if self._folder is not None:
+                self._folder.mkdir(parents=True, exist_ok=True)
             _ = self._storage
             if self._folder is None:
                 fsspec.url_to_fs(self.location)
@@ -80,9 +84,12 @@ class ResultCache:
 
     def write(self, key: str, entry: Entry) -> None:
         """Raises StorageError."""
-        content = entry.model_dump_json().encode()
+        content, path = entry.model_dump_json().encode(), _path(key)
+        temporary = path if self._folder is None else f"{path}.{os.getpid()}-{threading.get_ident()}.tmp"
         try:
-            self._storage.write_path(_path(key), content, _sync=True)  # type: ignore[call-arg]
+            self._storage.write_path(temporary, content, _sync=True)  # type: ignore[call-arg]
+            if self._folder is not None:  # an object store shows whole objects only; a folder does not
+                os.replace(self._folder / temporary, self._folder / path)
         except OSError as error:
             raise StorageError(f"cache {self.location}: {error.strerror or error}") from error
 

@@ -10,7 +10,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -106,27 +106,13 @@ class _Found:
 
 
 def scan(source: str, settings: Sources, limit: int | None = None) -> Catalog:
-    """List the videos of `source`, without opening a media file.
+    """List the videos of `source`, without opening a media file; with a limit, the first so many, whose ids are the same.
 
     Raises UsageError when the source itself is missing or not understood; trouble with one file becomes a failure.
     """
     found = sorted(_find(source, settings), key=lambda item: item.uri)
-    return _identify(source, found[:limit] if limit else found)
-
-
-def scan_file(uri: str, source: str | None = None) -> Catalog:
-    """The catalog of one file that a source named earlier; a folder that is named like a file is no video here either.
-
-    source: the source that named it; a relative uri of a manifest is sought beside the manifest.
-    """
-    path, relative = local_path(uri), PurePosixPath(uri).name or uri
-    if path is None:
-        found = _remote_file(uri, Metadata(title=PurePosixPath(uri).stem or uri), None)
-    elif manifest := _manifest(source) if source else None:
-        found = _local_file(manifest.parent / path, relative, uri)
-    else:
-        found = _local_file(path, relative, uri)
-    return _identify(uri, [found])
+    catalog = _identify(source, found)
+    return replace(catalog, videos=catalog.videos[:limit]) if limit else catalog
 
 
 def local_path(uri: str) -> Path | None:

@@ -16,6 +16,13 @@ class ContentHashes:
     def __init__(self, database: Path) -> None:
         database.parent.mkdir(parents=True, exist_ok=True)
         self._database = database
+        try:
+            self._create()
+        except sqlite3.DatabaseError:  # it only remembers what can be computed again
+            database.unlink()
+            self._create()
+
+    def _create(self) -> None:
         with closing(self._connect()) as connection, connection:
             connection.execute("pragma journal_mode=wal")
             connection.execute(

@@ -60,6 +60,7 @@ def video_rows(video: Video, outcomes: Mapping[str, StageOutcome], input_hash: s
         "picture_times_s": [picture.time_s for picture in decoded.pictures],
     }
     video_id = video.video_id
+    speech = within(speech, decoded.duration_s) if speech else None
     return VideoRows(
         video=row,
         shots=[
@@ -101,6 +102,13 @@ _EXTRACTED = [
     "pictures",
     "picture_times_s",
 ]
+
+
+def within(speech: Speech, duration_s: float) -> Speech:
+    """What is said while there are pictures: a track may go on when they have ended."""
+    heard = [segment for segment in speech.segments if segment.start_s < duration_s]
+    cut = (segment.model_copy(update={"end_s": min(segment.end_s, duration_s)}) for segment in heard)
+    return speech.model_copy(update={"segments": tuple(cut)})
 
 
 def status_of(outcomes: Mapping[str, StageOutcome]) -> Status:

@@ -84,6 +84,7 @@ class Cache(Section):
 
     dir: str = Field(
         default_factory=lambda: platformdirs.user_cache_dir("reelscope"),
+        min_length=1,
         description="Folder or fsspec URL of the result cache.",
     )
 

@@ -60,6 +60,9 @@ class Tables:
         self._thread_lock = threading.RLock()
         self._process_lock = self.storage.lock()
         with self._locked():
+            there = {name: set(self._parts(name)) for name in BY_VIDEO}
+            #: parts of `videos` whose rows elsewhere are gone: what they hold is made again, from the cache
+            self._robbed = {part for part in there["videos"] if any(part not in parts for parts in there.values())}
             for name in TABLES:
                 self._check_version(name)
                 if not self._parts(name):
@@ -148,7 +151,13 @@ class Tables:
 
     def _read_part(self, name: str, part: str, columns: list[str] | None = None) -> pa.Table:
         source = pa.BufferReader(self.storage.read(f"{name}/{part}"))
-        table = parquet.read_table(source, columns=columns)
+        try:
+            table = parquet.read_table(source, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise UsageError(
+                f"{self.storage.path(f'{name}/{part}')} is damaged ({str(error).splitlines()[0]}); "
+                f"remove it, and the next run makes its rows again"
+            ) from None
         wanted = TABLES[name] if columns is None else pa.schema([TABLES[name].field(column) for column in columns])
         return _conform(table, wanted)
 
@@ -199,6 +208,8 @@ class Tables:
             for video_id in [video_id for video_id, where in index.part_of.items() if where == part]:
                 del index.part_of[video_id], index.rows[video_id]
             for row in rows:
+                if part in self._robbed:
+                    row["input_hash"] = None
                 index.part_of[row["video_id"]], index.rows[row["video_id"]] = part, row
             index.sizes[part], index.stamps[part] = len(rows), stamp
 

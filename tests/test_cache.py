@@ -129,5 +129,7 @@ def test_content_is_hashed_once_and_known_by_path_size_and_time(
     assert hashes.of(tmp_path / "copy.mp4") == first
     file.write_bytes(b"changed")
     assert hashes.of(file) != first
+    (tmp_path / "h.sqlite").write_bytes(b"not a database" * 100)
+    assert ContentHashes(tmp_path / "h.sqlite").of(tmp_path / "copy.mp4") == first
     with pytest.raises(UnreadableSource, match=r"gone\.mp4"):
         hashes.of(tmp_path / "gone.mp4")

@@ -332,3 +332,51 @@ def test_progress_moves_with_the_video() -> None:
     assert shares == sorted(shares)
     assert shares[0] < 0.05
     assert shares[-1] == 1.0
+
+
+def write_tracks(path: Path, seconds: float, sound_s: float, offset_s: float = 0.0) -> Path:
+    """Pictures and a tone of different lengths, in a container that keeps one duration for all."""
+    with av.open(str(path), "w", options={"output_ts_offset": str(offset_s)}) as container:
+        picture = container.add_stream("libvpx", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 160, 120, "yuv420p"
+        sound = container.add_stream("libopus", rate=48000, layout="mono")
+        for image in moving(int(seconds * 25), 160, 120):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(picture.encode(None))
+        frame = av.AudioFrame.from_ndarray(tone(sound_s, 48000)[None], format="s16", layout="mono")
+        frame.sample_rate = 48000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("sound_s", "offset_s"), [(6.0, 0.0), (2.0, 500.0)])
+def test_sound_longer_than_the_pictures_and_a_late_clock_are_no_damage(
+    tmp_path: Path, sound_s: float, offset_s: float
+) -> None:
+    path = write_tracks(tmp_path / "clip.webm", 2.0, sound_s, offset_s)
+    found = outcomes(path, "decode")["decode"]
+    assert found.failure is None
+    whole = Decoded.model_validate(found.result)
+    assert whole.duration_s == pytest.approx(2.0, abs=0.05)
+    assert whole.coverage == 1.0
+
+
+def test_a_size_that_changes_in_mid_stream_is_scaled_to_the_first(tmp_path: Path) -> None:
+    parts = []
+    for number, (width, height) in enumerate([(320, 240), (240, 320)]):
+        part = tmp_path / f"{number}.ts"
+        with av.open(str(part), "w", format="mpegts", options={"output_ts_offset": str(number * 1.0)}) as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for image in moving(25, width, height):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+            container.mux(stream.encode(None))
+        parts.append(part.read_bytes())
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(parts))
+    found = outcomes(joined, "decode", "text")
+    assert found["text"].failure is None
+    whole = Decoded.model_validate(found["decode"].result)
+    assert (whole.width, whole.height) == (320, 240)
+    assert whole.frames >= 45

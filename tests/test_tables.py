@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,24 @@ def test_a_template_made_again_stays_in_its_cluster_until_analysis_comes(tmp_pat
     tables.publish([rows("a", 5)])
     (row,) = tables.read("templates").to_pylist()
     assert (row["duration_s"], row["niche"], row["cluster_id"]) == (5.0, "food", "food-1")
+
+
+def test_videos_whose_rows_elsewhere_are_gone_are_made_again(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    tables.publish([rows("a")])
+    shutil.rmtree(tmp_path / "shots")
+    again = Tables(str(tmp_path))
+    assert again.known()["a"]["input_hash"] is None
+    again.publish([rows("a")])
+    assert Tables(str(tmp_path)).known()["a"]["input_hash"] == "h-a"
+
+
+def test_a_part_with_a_damaged_body_is_named(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    tables.publish([rows(f"video {number}" * 9, shots=40) for number in range(40)])
+    part = tmp_path / "shots" / "part-00000.parquet"
+    content = bytearray(part.read_bytes())
+    content[60:400] = bytes(340)
+    part.write_bytes(bytes(content))
+    with pytest.raises(UsageError, match=r"shots/part-00000\.parquet is damaged"):
+        tables.read("shots")

@@ -68,18 +68,44 @@ class Media:
             raise
         self.has_audio = bool(self._container.streams.audio)
         self.width = self.height = 0
+        self._size: tuple[int, int] | None = None  # of the first frame, as stored
         self.frames = self.damaged = 0
         self.fps = float(self._video.average_rate) if self._video.average_rate else None
         self._start_s: float | None = None
         self._last_s: float | None = None
+        self._end_s = 0.0  # of all that was decoded, in the container's clock
         self._frame_s = 1 / self.fps if self.fps else 1 / 25
 
     @property
-    def declared_duration_s(self) -> float | None:
-        """What the header says; a hint, never a measurement."""
+    def expected_duration_s(self) -> float | None:
+        """What the header lets expect, for windows and progress; a hint, never a measurement."""
         if self._video.duration and self._video.time_base:
             return float(self._video.duration * self._video.time_base)
-        return self._container.duration / av.time_base if self._container.duration else None
+        return self._container_s
+
+    @property
+    def missing_s(self) -> tuple[float, float] | None:
+        """How much was decoded and how much the header promised, in seconds; None where the header does not tell.
+
+        A container's own duration covers all its streams, so pictures and sound count together; subtitles are not read.
+        """
+        if self._video.duration and self._video.time_base:
+            return self.duration_s, float(self._video.duration * self._video.time_base)
+        read = {"video", "audio"}
+        if self._container_s is None or any(stream.type not in read for stream in self._container.streams):
+            return None
+        return self._end_s - self._container_start_s, self._container_s
+
+    @property
+    def _container_start_s(self) -> float:
+        return max(0, self._container.start_time or 0) / av.time_base
+
+    @property
+    def _container_s(self) -> float | None:
+        """Length of the container; Matroska counts its duration from zero, wherever it starts."""
+        if not self._container.duration:
+            return None
+        return max(0.0, self._container.duration / av.time_base - self._container_start_s)
 
     @property
     def duration_s(self) -> float:
@@ -161,7 +187,12 @@ class Media:
         if raw.duration and raw.time_base:
             self._frame_s = float(raw.duration * raw.time_base)
         self._last_s = time_s
+        self._end_s = max(self._end_s, at_s + self._frame_s)
         self.frames += 1
+        if self._size is None:
+            self._size = (raw.width, raw.height)
+        elif (raw.width, raw.height) != self._size:  # it changed in mid-stream: players scale to the first size as well
+            raw = raw.reformat(*self._size, format="yuv420p")
         planar = raw if raw.format.name in PLANAR_420 else raw.reformat(format="yuv420p")
         bgr = upright(small_picture(planar, self.settings.small_px), raw.rotation)
         luma_px = self.settings.luma_px
@@ -170,7 +201,9 @@ class Media:
     def _sound(self, packet: Any, resampler: av.AudioResampler) -> Iterator[Chunk]:
         try:
             for frame in packet.decode():
-                yield from _chunks(resampler.resample(frame))
+                for chunk in _chunks(resampler.resample(frame)):
+                    self._end_s = max(self._end_s, chunk.start_s + len(chunk.pcm) / SAMPLE_RATE)
+                    yield chunk
         except (av.FFmpegError, ValueError):  # ValueError: the layout or rate changed in mid-stream
             self.damaged += 1
 
@@ -196,7 +229,8 @@ def _open(path: Path, sources: Sources) -> Any:
         reason = getattr(error, "strerror", None) or str(error)
         with path.open("rb") as file:
             head = file.read(64)
-        if head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"RIFF", b"OggS"):
+        riff = head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WAVE")  # and not WebP
+        if riff or head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"OggS"):
             raise DamagedMedia(
                 f"{path}: the container cannot be read ({reason}); the end of the file may be missing"
             ) from None

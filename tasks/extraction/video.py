@@ -93,7 +93,7 @@ class _Pass:
         self.stages = {name: Stage(name) for name in ("decode", "text", "speech") if name in job.stages}
         self.shots = ShotDetector(settings.shots)
         self.visual = VisualMeter(settings.look)
-        self.sampler = Sampler(self.media.declared_duration_s, settings.sampling)
+        self.sampler = Sampler(self.media.expected_duration_s, settings.sampling)
         self.pictures = PictureBook(settings.decode.pictures)
         self.sound = AudioMeter(settings.audio, load_vad(), job.video_id)
         self.spool = SpoolWriter(Path(job.spool)) if job.spool else None
@@ -175,14 +175,14 @@ def extract(job: Job, progress: Progress) -> list[StageOutcome]:
             if job.settings.decode.skip_loop_filter:
                 skip_loop_filter(media)
             passing = _Pass(job, media)
-            declared_s = media.declared_duration_s
+            expected_s = media.expected_duration_s
             for item in media:
                 if isinstance(item, Chunk):
                     passing.hear(passing.sound.push(item.start_s, item.pcm))
                 else:
                     passing.see(item)
-                    if declared_s:
-                        progress(min(1.0, item.small.time_s / declared_s))
+                    if expected_s:
+                        progress(min(1.0, item.small.time_s / expected_s))
             passing.finish()
     except Exception as error:  # whatever a stranger's file makes the decoder do, it is a row in failures
         spent = {"wall_s": time.perf_counter() - wall_s, "cpu_s": time.thread_time() - cpu_s}
@@ -224,7 +224,7 @@ def hear(job: Job, progress: Progress) -> list[StageOutcome]:
 
 def _damage(job: Job, media: Media) -> DamagedMedia | None:
     """What to say of a file that gave less than it should."""
-    declared_s, decoded_s = media.declared_duration_s, media.duration_s
+    decoded_s, declared_s = media.missing_s or (0.0, 0.0)
     if declared_s and decoded_s < min(declared_s * SHORT_SHARE, declared_s - SHORT_S):
         return DamagedMedia(
             f"{job.uri}: only {decoded_s:.1f} of {declared_s:.1f} s could be decoded; what was there is kept"
