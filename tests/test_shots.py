@@ -9,9 +9,8 @@ import av
 import cv2
 import numpy as np
 import pytest
-from scenedetect import ContentDetector, FrameTimecode
 
-from tasks.extraction.cuts import content_score
+from tasks.extraction.cuts import ContentScore
 from tasks.extraction.frames import Image, SmallFrame
 from tasks.extraction.shots import ShotDetector
 from tasks.records import Shot
@@ -66,12 +65,13 @@ def boundaries(shots: Sequence[Shot]) -> list[tuple[float, str | None]]:
     return [(round(shot.start_s, 3), shot.transition) for shot in shots[1:]]
 
 
-def test_score_is_pyscenedetects() -> None:
-    detector, frames = ContentDetector(), [still(1), still(2)]
-    for index, frame in enumerate(frames):
-        detector.process_frame(FrameTimecode(index, fps=24.0), frame)
-    ours = content_score(*(cv2.cvtColor(frame, cv2.COLOR_BGR2HSV) for frame in frames))
-    assert ours == pytest.approx(detector._frame_score)
+def test_score_is_pyscenedetects_also_where_the_size_changes() -> None:
+    score, frames = ContentScore(), [still(1), still(2), still(2, 256, 144)]
+    scores = [score.of(SmallFrame(index / FPS, frame, frame[:, :, 1])) for index, frame in enumerate(frames)]
+    first, second = (cv2.cvtColor(frame, cv2.COLOR_BGR2HSV) for frame in frames[:2])
+    assert scores[0] == 0.0
+    assert scores[1] == pytest.approx(cv2.norm(first, second, cv2.NORM_L1) / first.size)
+    assert scores[2] >= 0.0
 
 
 def test_half_second_shots_are_cut_to_the_frame_and_announced_at_once() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+from scenedetect import ContentDetector, FrameTimecode
 
-from tasks.extraction.frames import Image
+from tasks.extraction.frames import SmallFrame
 from tasks.extraction.moments import (
     ALIKE,
     UNIFORM_LEVELS,
@@ -26,16 +27,23 @@ COMPARABLE = 3.0  # how many times the contrast of one picture another may have 
 TINT = 18.0  # tint change between neighbouring frames that camera and lights never make: two title cards
 BACK_LIKENESS = 0.6  # the picture is back after a flash if it is so much like the one before it,
 DETOUR_SHARE = 0.75  # two shots differ by less than this share of the way over the frames between them: a detour
+_UNTIMED = FrameTimecode(0, fps=25.0)  # the score knows no time: only the statistics that we do not keep would
 BACK_SHARE = 0.5  # and differs from it by less than this share of what the frames between do
 
 
-def content_score(hsv: Image, before: Image) -> float:
-    """ContentDetector's frame score with its default weights: mean absolute difference of hue, saturation and value.
+class ContentScore(ContentDetector):  # type: ignore[misc]  # it is untyped to mypy
+    """PySceneDetect's ContentDetector, fed frame by frame for its score alone, as its own AdaptiveDetector uses it."""
 
-    hsv, before: uint8 [h, w, 3] of one shape. Returns 0..255. Source: PySceneDetect 0.7, `ContentDetector`; the three
-    equally weighted channel means are one mean over all values, so no channel is copied.
-    """
-    return cv2.norm(hsv, before, cv2.NORM_L1) / hsv.size
+    def __init__(self) -> None:
+        super().__init__()
+        self._shape: tuple[int, ...] | None = None
+
+    def of(self, frame: SmallFrame) -> float:
+        """Mean absolute difference of hue, saturation and value (0..255) to the frame before; 0 for the first."""
+        self._shape = self._shape or frame.bgr.shape
+        same_size = frame.bgr.shape == self._shape
+        bgr = frame.bgr if same_size else cv2.resize(frame.bgr, (self._shape[1], self._shape[0]))
+        return float(self._calculate_frame_score(_UNTIMED, bgr))
 
 
 def adaptive_ratio(moments: Sequence[Moment], index: int) -> tuple[float, float]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
-
-from tasks.extraction.cuts import CutFinder, content_score
+from tasks.extraction.cuts import ContentScore, CutFinder
 from tasks.extraction.dissolves import DissolveFinder
 from tasks.extraction.fades import FadeFinder, Gradual
-from tasks.extraction.frames import Image, SmallFrame
+from tasks.extraction.frames import SmallFrame
 from tasks.extraction.moments import Moment
 from tasks.records import Shot, Transition
 from tasks.settings import Shots
@@ -31,16 +29,11 @@ class ShotDetector:
         self._fades = (FadeFinder(settings.fade_luma), FadeFinder(settings.fade_luma, inverted=True))
         self._dissolves = DissolveFinder(settings.fade_luma)
         self._ring: list[Moment] = []
-        self._hsv: Image | None = None
+        self._score = ContentScore()
 
     def push(self, frame: SmallFrame) -> bool:
         """Takes the next frame; True where a hard cut may just have begun (a few of these are flashes)."""
-        hsv = frame.hsv
-        before = self._hsv
-        if before is not None and before.shape != hsv.shape:  # the stream changed its size
-            before = cv2.resize(before, (hsv.shape[1], hsv.shape[0]))  # type: ignore[assignment]
-        self._hsv = hsv
-        moment = Moment.of(frame, 0.0 if before is None else content_score(hsv, before))
+        moment = Moment.of(frame, self._score.of(frame))
         self._ring.append(moment)
         for fades in self._fades:
             fades.push(self._ring)
