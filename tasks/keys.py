@@ -18,13 +18,14 @@ from tasks.settings import Settings
 
 EXTRACTION_STAGES = ("decode", "text", "speech")
 
-_FRAMES = ("frames", "decode", "shots", "cuts", "fades", "dissolves", "moments", "sampling", "video")
+_FRAMES = ("frames", "planes", "decode", "pcm", "shots", "cuts", "fades", "dissolves", "moments", "sampling", "video")
 #: The modules of tasks/extraction whose code makes a stage's result.
 _CODE = {
     "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
     "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy"),
     "speech": (
         "decode",
+        "pcm",
         "video",
         "audio",
         "regions",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 import pytest
+from scenedetect import ContentDetector, FrameTimecode
 
 from tasks.extraction.cuts import ContentScore
+from tasks.extraction.decode import THUMB_PX, Media
+from tasks.extraction.decode import Frame as DecodedFrame
 from tasks.extraction.frames import Image, SmallFrame
 from tasks.extraction.shots import ShotDetector
 from tasks.records import Shot
-from tasks.settings import Shots
+from tasks.settings import Settings, Shots
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 FPS = 24
 
 
@@ -48,6 +51,13 @@ def mix(left: Image, right: Image, share: float) -> Image:
     return cv2.addWeighted(left, 1 - share, right, share, 0)
 
 
+def small(time_s: float, frame: Image) -> SmallFrame:
+    height, width = frame.shape[:2]
+    scale = min(1.0, THUMB_PX / max(width, height))
+    thumb = cv2.resize(frame, (round(width * scale), round(height * scale)))
+    return SmallFrame(time_s, thumb, frame, frame[:, :, 1])
+
+
 def join(scenes: Sequence[Sequence[Image]]) -> list[Image]:
     return [frame for frames in scenes for frame in frames]
 
@@ -57,7 +67,7 @@ def detect(frames: Iterable[Image], times_s: Sequence[float] | None = None, fps:
     times_s = times_s if times_s is not None else [index / fps for index in range(len(frames))]
     detector = ShotDetector(Shots())
     for time_s, frame in zip(times_s, frames, strict=True):
-        detector.push(SmallFrame(time_s, frame, frame[:, :, 1]))
+        detector.push(small(time_s, frame))
     return detector.finish(times_s[-1] + 1 / fps)
 
 
@@ -65,21 +75,37 @@ def boundaries(shots: Sequence[Shot]) -> list[tuple[float, str | None]]:
     return [(round(shot.start_s, 3), shot.transition) for shot in shots[1:]]
 
 
-def test_score_is_pyscenedetects_also_where_the_size_changes() -> None:
-    score, frames = ContentScore(), [still(1), still(2), still(2, 256, 144)]
-    scores = [score.of(SmallFrame(index / FPS, frame, frame[:, :, 1])) for index, frame in enumerate(frames)]
-    first, second = (cv2.cvtColor(frame, cv2.COLOR_BGR2HSV) for frame in frames[:2])
-    assert scores[0] == 0.0
-    assert scores[1] == pytest.approx(cv2.norm(first, second, cv2.NORM_L1) / first.size)
-    assert scores[2] >= 0.0
+def decoded(path: Path) -> Iterator[SmallFrame]:
+    with Media(path, Settings().sources, Settings().decode, sound=False) as media:
+        yield from (item.small for item in media if isinstance(item, DecodedFrame))
+
+
+def test_score_is_that_of_pyscenedetects_own_detector() -> None:
+    """On real frames, and on frames that do not change."""
+
+    class Theirs(ContentDetector):
+        def of(self, bgr: Image) -> float:
+            return float(self._calculate_frame_score(FrameTimecode(0, fps=25.0), bgr))
+
+    ours, theirs, scores = ContentScore(), Theirs(), []
+    for frame in decoded(SAMPLES / "smash-burger.mp4"):
+        scores.append(ours.of(frame))
+        assert scores[-1] == pytest.approx(theirs.of(frame.thumb), abs=1e-9)
+    assert max(scores) > 27.0
+    still_standing = small(0.0, still(1))
+    assert [ours.of(still_standing), ours.of(still_standing)][1] == 0.0
+
+
+def test_score_where_the_size_changes() -> None:
+    score = ContentScore()
+    assert score.of(small(0.0, still(1))) == 0.0
+    assert score.of(small(1.0, still(1, 144, 256))) >= 0.0
 
 
 def test_half_second_shots_are_cut_to_the_frame_and_announced_at_once() -> None:
     frames = join([scene(seed, 12) for seed in range(8)])
     detector = ShotDetector(Shots())
-    announced = [
-        index for index, frame in enumerate(frames) if detector.push(SmallFrame(index / FPS, frame, frame[:, :, 1]))
-    ]
+    announced = [index for index, frame in enumerate(frames) if detector.push(small(index / FPS, frame))]
     shots = detector.finish(len(frames) / FPS)
     assert announced == [12 * index for index in range(1, 8)]
     assert [shot.start_s for shot in shots] == [0.0, *(index / 2 for index in range(1, 8))]
@@ -186,7 +212,7 @@ def test_no_frame_one_frame_and_a_change_of_size() -> None:
 def test_a_long_least_shot_keeps_shots_apart() -> None:
     detector = ShotDetector(Shots(min_shot_s=3.0))
     for index, frame in enumerate(join([scene(seed, 48) for seed in range(6)])):
-        detector.push(SmallFrame(index / FPS, frame, frame[:, :, 1]))
+        detector.push(small(index / FPS, frame))
     shots = detector.finish(12.0)
     assert len(shots) > 1
     assert all(shot.end_s - shot.start_s >= 2.99 for shot in shots)
@@ -195,9 +221,9 @@ def test_a_long_least_shot_keeps_shots_apart() -> None:
 def test_memory_does_not_grow_with_frames() -> None:
     detector, frame = ShotDetector(Shots()), scene(1, 1)[0]
     for index in range(60 * 20):
-        detector.push(SmallFrame(index / 60, frame, frame[:, :, 1]))
+        detector.push(small(index / 60, frame))
     assert len(detector._ring) <= 1.6 * 60
-    assert len(detector._dissolves._ring) <= 2.6 * 31
+    assert len(detector._dissolves._ring.moments) <= 2.6 * 31
 
 
 REAL = {
@@ -216,18 +242,10 @@ def test_real_clips(name: str) -> None:
     path = MEDIA / name
     if not path.exists():
         pytest.skip(f"real clips are not here: {path}")
-    detector, first, time_s = ShotDetector(Shots()), None, 0.0
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "SLICE"
-        for frame in container.decode(stream):
-            first = frame.pts if first is None else first
-            time_s = float((frame.pts - first) * stream.time_base)
-            scale = 256 / max(frame.width, frame.height)
-            bgr = cv2.resize(
-                frame.to_ndarray(format="bgr24"), (round(frame.width * scale), round(frame.height * scale))
-            )
-            detector.push(SmallFrame(time_s, bgr, bgr[:, :, 1]))
+    detector, time_s = ShotDetector(Shots()), 0.0
+    for frame in decoded(path):
+        time_s = frame.time_s
+        detector.push(frame)
     found = boundaries(detector.finish(time_s + 0.04))
     assert [transition for _, transition in found] == [transition for _, transition in REAL[name]]
     for (time_s, transition), (expected_s, _) in zip(found, REAL[name], strict=True):

@@ -14,7 +14,7 @@ from tasks.settings import Look
 
 
 def small(time_s: float, bgr: Image) -> SmallFrame:
-    return SmallFrame(time_s, bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
+    return SmallFrame(time_s, bgr, bgr, cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
 
 
 def plain(colour: tuple[int, int, int]) -> Image:

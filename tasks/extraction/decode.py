@@ -13,17 +13,19 @@ from typing import Any
 
 import av
 import cv2
-import numpy as np
-from numpy.typing import NDArray
+from av.video.reformatter import VideoReformatter
 
 from tasks.errors import DamagedMedia, NoPictures, NotAVideo, UnreadableSource
 from tasks.extraction.frames import Image, SmallFrame
+from tasks.extraction.pcm import SAMPLE_RATE, Chunk, Resampler
+from tasks.extraction.planes import Planes, to_bgr, upright
 from tasks.settings import Decode, Sources
 
-SAMPLE_RATE = 16_000
-PLANAR_420 = frozenset({"yuv420p", "yuvj420p"})
+__all__ = ["Chunk", "Frame", "Media", "skip_loop_filter"]
+
+THUMB_PX = 128  # longest side of the picture in which changes are seen
+SAME = 0.02  # mean difference (0..255) of two such pictures below which they are one
 EARLY_SOUND_S = 60.0  # sound that may come before the first picture; more of it means that there are no pictures
-UPRIGHT = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,12 @@ class Frame:
 
     small: SmallFrame
     raw: av.VideoFrame
+    reformatter: VideoReformatter  # one for all frames: preparing it costs ten times the conversion of a small frame
 
     def full(self) -> Image:
         """uint8 [height, width, 3] BGR, upright."""
-        return upright(self.raw.to_ndarray(format="bgr24"), self.raw.rotation)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Decoded sound: 16 kHz mono int16, `start_s` in the video's clock."""
-
-    start_s: float
-    pcm: NDArray[np.int16]
+        bgr = self.reformatter.reformat(self.raw, format="bgr24", threads=1)
+        return upright(bgr.to_ndarray(), self.raw.rotation)
 
 
 class Media:
@@ -75,6 +71,10 @@ class Media:
         self._last_s: float | None = None
         self._end_s = 0.0  # of all that was decoded, in the container's clock
         self._frame_s = 1 / self.fps if self.fps else 1 / 25
+        self._tick_s = 0.0
+        self._reformatter = VideoReformatter()
+        self._packed: Image | None = None  # the last thumb, as I420 and as BGR
+        self._thumb: Image | None = None
 
     @property
     def expected_duration_s(self) -> float | None:
@@ -142,16 +142,14 @@ class Media:
 
     def _decoded(self) -> Iterator[Frame | Chunk]:
         """Frames (in the video's clock) and sound (in the container's clock), as the packets come."""
-        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE) if self._audio else None
+        resampler = Resampler()
         streams = [stream for stream in (self._video, self._audio) if stream is not None]
         for packet in self._packets(streams):
-            if packet.stream is self._video:
-                if self.pictures or self._start_s is None:
-                    yield from self._pictures(packet)
-            elif resampler is not None:
-                yield from self._sound(packet, resampler)
-        if resampler is not None and self._audio is not None:
-            yield from _chunks(resampler.resample(None))
+            if packet.stream is not self._video:
+                yield from self._heard(self._sound(packet, resampler))
+            elif self.pictures or self._start_s is None:
+                yield from self._pictures(packet)
+        yield from self._heard(resampler.finish())
 
     def _packets(self, streams: list[Any]) -> Iterator[Any]:
         try:
@@ -177,6 +175,7 @@ class Media:
         at_s = raw.time if raw.time is not None else (self._last_s or 0.0) + (self._start_s or 0.0) + self._frame_s
         if self._start_s is None:
             self._start_s = at_s
+            self._tick_s = float(raw.time_base or 0)
             turned = raw.rotation % 180 != 0
             self.width, self.height = (raw.height, raw.width) if turned else (raw.width, raw.height)
         time_s = at_s - self._start_s
@@ -184,28 +183,41 @@ class Media:
             if time_s <= self._last_s:
                 return None
             self._frame_s = time_s - self._last_s
-        if raw.duration and raw.time_base:
-            self._frame_s = float(raw.duration * raw.time_base)
+        if raw.duration:
+            self._frame_s = raw.duration * self._tick_s
         self._last_s = time_s
         self._end_s = max(self._end_s, at_s + self._frame_s)
         self.frames += 1
         if self._size is None:
             self._size = (raw.width, raw.height)
         elif (raw.width, raw.height) != self._size:  # it changed in mid-stream: players scale to the first size as well
-            raw = raw.reformat(*self._size, format="yuv420p")
-        planar = raw if raw.format.name in PLANAR_420 else raw.reformat(format="yuv420p")
-        bgr = upright(small_picture(planar, self.settings.small_px), raw.rotation)
-        luma_px = self.settings.luma_px
-        return Frame(SmallFrame(time_s, bgr, lambda: upright(small_luma(planar, luma_px), raw.rotation)), raw)
+            raw = self._reformatter.reformat(raw, *self._size, format="yuv420p", threads=1)
+        return Frame(self._small(time_s, raw), raw, self._reformatter)
 
-    def _sound(self, packet: Any, resampler: av.AudioResampler) -> Iterator[Chunk]:
+    def _small(self, time_s: float, raw: av.VideoFrame) -> SmallFrame:
+        planes, rotation = Planes(raw, self._reformatter), raw.rotation
+        small_px, luma_px = self.settings.small_px, self.settings.luma_px
+        packed = planes.packed(THUMB_PX)
+        if self._thumb is None or self._packed is None or not _same(packed, self._packed):
+            self._packed, self._thumb = packed, upright(to_bgr(packed), rotation)
+        return SmallFrame(
+            time_s,
+            self._thumb,
+            lambda: upright(to_bgr(planes.packed(small_px)), rotation),
+            lambda: upright(planes.luma(luma_px), rotation),
+        )
+
+    def _sound(self, packet: Any, resampler: Resampler) -> list[Chunk]:
         try:
-            for frame in packet.decode():
-                for chunk in _chunks(resampler.resample(frame)):
-                    self._end_s = max(self._end_s, chunk.start_s + len(chunk.pcm) / SAMPLE_RATE)
-                    yield chunk
-        except (av.FFmpegError, ValueError):  # ValueError: the layout or rate changed in mid-stream
+            return [chunk for frame in packet.decode() for chunk in resampler.push(frame)]
+        except (av.FFmpegError, ValueError):
             self.damaged += 1
+            return []
+
+    def _heard(self, chunks: list[Chunk]) -> list[Chunk]:
+        for chunk in chunks:
+            self._end_s = max(self._end_s, chunk.start_s + len(chunk.pcm) / SAMPLE_RATE)
+        return chunks
 
 
 @dataclass(frozen=True)
@@ -255,43 +267,6 @@ def skip_loop_filter(media: Media) -> None:
     media._video.codec_context.options = {"skip_loop_filter": "all"}
 
 
-def _chunks(frames: list[Any]) -> Iterator[Chunk]:
-    for frame in frames:
-        if frame.samples:
-            yield Chunk(frame.time or 0.0, frame.to_ndarray()[0])
-
-
-def small_picture(planar: av.VideoFrame, longest: int) -> Image:
-    """8-bit planar 4:2:0 -> uint8 BGR with a longest side of `longest`, not upright; never enlarged.
-
-    Planes are made small before they are made BGR: a third of the cost of the other order.
-    """
-    width, height = _fit(planar.width, planar.height, longest)
-    packed = np.empty((height * 3 // 2, width), np.uint8)
-    cv2.resize(_plane(planar, 0), (width, height), dst=packed[:height], interpolation=cv2.INTER_LINEAR)
-    chroma = packed[height:].reshape(2, height // 2, width // 2)
-    for index, target in enumerate(chroma):
-        cv2.resize(_plane(planar, index + 1), target.shape[::-1], dst=target, interpolation=cv2.INTER_LINEAR)
-    return cv2.cvtColor(packed, cv2.COLOR_YUV2BGR_I420)  # type: ignore[return-value]
-
-
-def small_luma(planar: av.VideoFrame, longest: int) -> Image:
-    """8-bit planar 4:2:0 -> uint8 luma with a longest side of `longest`, not upright; never enlarged."""
-    return cv2.resize(_plane(planar, 0), _fit(planar.width, planar.height, longest), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
-
-
-def upright(image: Any, rotation: int) -> Image:
-    """Turn an image by the display matrix's counter-clockwise angle in degrees."""
-    turn = UPRIGHT.get(rotation % 360)
-    return image if turn is None else cv2.rotate(image, turn)  # type: ignore[return-value]
-
-
-def _fit(width: int, height: int, longest: int) -> tuple[int, int]:
-    """Even size with the longest side at most `longest`."""
-    scale = min(1.0, longest / max(width, height))
-    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
-
-
-def _plane(raw: av.VideoFrame, index: int) -> Image:
-    plane = raw.planes[index]
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+def _same(packed: Image, last: Image) -> bool:
+    """Whether two pictures are one but for noise; compared with the last picture that was kept, nothing creeps by."""
+    return packed.shape == last.shape and cv2.norm(packed, last, cv2.NORM_L1) <= SAME * packed.size

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,10 @@ MAX_BEND = 0.16  # largest distance of the blend's course from a straight line
 MIN_FRAMES = 3  # frames seen inside the blend
 OVERLAY = 0.35  # median over mean of the change: a title that fades in changes few places much, a dissolve all
 PLATEAU = 0.1  # share of the lag on both sides that must show one picture only
+RING_ROWS = 256  # three times what the longest lag holds, so that rows are moved seldom
+
+_SPANS_S = np.array(SPANS_S)
+_REACHED_S = 0.9 * _SPANS_S  # so much must have been seen before a lag is looked at
 
 Patches = NDArray[np.float32]
 
@@ -48,7 +51,7 @@ def fit_blend(times_s: NDArray[np.float64], patches: Patches) -> Gradual | None:
     if first == 0 or last - first + 1 < MIN_FRAMES or last + 1 >= len(alpha):
         return None
     inside = slice(first, last + 1)
-    slope, offset = np.polyfit(times_s[inside], alpha[inside], 1)
+    slope, offset = _line(times_s[inside], alpha[inside])
     if slope <= 0:
         return None
     start_s, middle_s, end_s = (float((level - offset) / slope) for level in (0.0, 0.5, 1.0))
@@ -62,6 +65,13 @@ def fit_blend(times_s: NDArray[np.float64], patches: Patches) -> Gradual | None:
     if residual > MAX_RESIDUAL:
         return None
     return Gradual(start_s, middle_s, end_s, "dissolve", residual)
+
+
+def _line(x: NDArray[np.float64], y: Patches) -> tuple[float, float]:
+    """Slope and offset of the least-squares line; numpy's polyfit takes ten times as long for so few points."""
+    from_mean = x - x.mean()
+    slope = float(from_mean @ y) / float(from_mean @ from_mean)
+    return slope, float(y.mean()) - slope * float(x.mean())
 
 
 def is_relit(first: Patches, last: Patches) -> bool:
@@ -80,22 +90,56 @@ def is_overlay(first: Patches, last: Patches) -> bool:
     return float(np.median(places)) < OVERLAY * float(places.mean()) if len(places) else True
 
 
+class _Ring:
+    """The last moments, at most `SPANS_S[-1]` of them, with their times and patches as arrays."""
+
+    def __init__(self) -> None:
+        self.moments: deque[Moment] = deque()
+        self._times_s = np.zeros(RING_ROWS)
+        self._patches = np.zeros((RING_ROWS, 0), np.float32)
+        self._end = 0  # rows before it are in use, as many as there are moments
+
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """float64 [n]."""
+        return self._times_s[self._end - len(self.moments) : self._end]
+
+    @property
+    def patches(self) -> Patches:
+        """float32 [n, d]."""
+        return self._patches[self._end - len(self.moments) : self._end]
+
+    def push(self, moment: Moment) -> None:
+        patch = moment.patch
+        if patch.size != self._patches.shape[1]:  # the first one, or the picture's shape changed in mid-stream
+            self.moments.clear()
+            self._patches, self._end = np.zeros((RING_ROWS, patch.size), np.float32), 0
+        if self._end == RING_ROWS:
+            times_s, patches = self.times_s.copy(), self.patches.copy()
+            self._end = len(self.moments)
+            self._times_s[: self._end], self._patches[: self._end] = times_s, patches
+        self._times_s[self._end], self._patches[self._end] = moment.time_s, patch
+        self._end += 1
+        self.moments.append(moment)
+        while len(self.moments) > 1 and moment.time_s - self.moments[1].time_s > SPANS_S[-1]:
+            self.moments.popleft()
+
+
 class DissolveFinder:
     """Dissolves in a stream of moments. `found` holds one for each, the best fit of all lags."""
 
     def __init__(self, fade_luma: float) -> None:
         self.fade_luma = fade_luma
         self.found: list[Gradual] = []
-        self._ring: deque[Moment] = deque()
+        self._ring = _Ring()
+        self._last_s = float("-inf")
         self._checked_s = 0.0
 
     def push(self, moment: Moment) -> None:
-        ring = self._ring
-        if ring and moment.time_s - ring[-1].time_s < SPACING_S:
+        if moment.time_s - self._last_s < SPACING_S:
             return
-        ring.append(moment)
-        while moment.time_s - ring[1].time_s > SPANS_S[-1] if len(ring) > 1 else False:
-            ring.popleft()
+        self._last_s = moment.time_s
+        self._ring.push(moment)
         if moment.time_s - self._checked_s >= CHECK_S:
             self._checked_s = moment.time_s
             self._look(moment)
@@ -103,17 +147,18 @@ class DissolveFinder:
     def _look(self, last: Moment) -> None:
         if self._is_void(last):
             return
-        times_s = np.fromiter((moment.time_s for moment in self._ring), np.float64, len(self._ring))
-        for span_s in SPANS_S:
-            begin = int(np.searchsorted(times_s, last.time_s - span_s))
-            if begin == 0 and last.time_s - times_s[0] < 0.9 * span_s:
-                return
-            first = self._ring[begin]
-            middle = self._ring[int(np.searchsorted(times_s, (first.time_s + last.time_s) / 2))]
-            if not may_blend(first.patch, middle.patch, last.patch) or self._is_void(first):
+        moments, times_s, patches = self._ring.moments, self._ring.times_s, self._ring.patches
+        reached = int(np.searchsorted(_REACHED_S, last.time_s - times_s[0], side="right"))
+        if not reached:
+            return
+        begins = times_s.searchsorted(last.time_s - _SPANS_S[:reached])
+        middles = times_s.searchsorted((times_s[begins] + last.time_s) / 2)
+        for index in may_blend(patches[begins], patches[middles], last.patch).nonzero()[0]:
+            begin = int(begins[index])
+            first = moments[begin]
+            if self._is_void(first):
                 continue
-            patches = np.stack([moment.patch for moment in islice(self._ring, begin, None)])
-            blend = fit_blend(times_s[begin:], patches)
+            blend = fit_blend(times_s[begin:], patches[begin:])
             if blend and self._leads_elsewhere(first, last):
                 self._keep(blend)
 
@@ -136,11 +181,18 @@ class DissolveFinder:
             self.found[-1] = blend
 
 
-def may_blend(first: Patches, middle: Patches, last: Patches) -> bool:
-    """A cheap look at three pictures before the fit: the middle one lies between the others, roughly halfway."""
-    change = last - first
-    size = float(np.abs(change).mean())
-    if size < MIN_CHANGE:
-        return False
-    alpha = float((middle - first) @ change) / float(change @ change)
-    return 0.2 <= alpha <= 0.8 and float(np.abs(middle - first - alpha * change).mean()) < 1.3 * MAX_RESIDUAL * size
+def may_blend(firsts: Patches, middles: Patches, last: Patches) -> NDArray[np.bool_]:
+    """A cheap look before the fit: do the middle pictures lie between the first ones and the last, roughly halfway?
+
+    float32 [n, d], [n, d] and [d] -> bool [n].
+    """
+    changes = last - firsts
+    sizes = np.abs(changes).sum(axis=1)
+    away = middles - firsts
+    squares = np.vecdot(changes, changes)
+    alphas = np.vecdot(away, changes) / np.maximum(squares, 1e-6)
+    likely: NDArray[np.bool_] = (np.abs(alphas - 0.5) <= 0.3) & (sizes >= MIN_CHANGE * last.size)
+    if likely.any():
+        left_over = np.abs(away - alphas[:, None] * changes).sum(axis=1)
+        likely &= left_over < 1.3 * MAX_RESIDUAL * sizes
+    return likely

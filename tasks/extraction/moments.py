@@ -37,7 +37,7 @@ class Moment:
 
     @classmethod
     def of(cls, frame: SmallFrame, score: float) -> Moment:
-        tiny = shrink(frame.bgr, TINY_PX)
+        tiny = shrink(frame.thumb, TINY_PX)
         return cls(frame.time_s, score, tiny, float(sum(cv2.mean(tiny)[:3]) / 3))
 
     @cached_property

@@ -8,6 +8,7 @@ the file is looked up and the few lines that frame the sound are ours.
 from __future__ import annotations
 
 import importlib.util
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from tasks.models import shared_model
 SAMPLE_RATE = 16_000
 BLOCK = 512  # samples that get one probability: 32 ms
 CONTEXT = 64  # samples of the block before that the model sees, too
-RUN = 32  # blocks per call of the model: about one second
+SECOND = 32  # blocks, about: digital silence is looked for in pieces so long
+RUN = 4 * SECOND  # blocks per call of the model
 MODEL_FILE = "silero_vad_16k_sequence.onnx"
 
 
@@ -67,11 +69,23 @@ class VadStream:
         return self._run(padded)
 
     def _run(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-        if not pcm.any():
-            # A second of digital silence: nothing to hear. The model starts afresh after it, as at the track's start.
-            self._hidden = self._cell = np.zeros_like(self._cell)
-            self._context = np.zeros_like(self._context)
-            return np.zeros(len(pcm) // BLOCK, np.float32)
+        """Neighbouring seconds that are all silent, or all not, go together."""
+        size = SECOND * BLOCK
+        seconds = [pcm[start : start + size] for start in range(0, len(pcm), size)]
+        found, start = [], 0
+        for silent, alike in groupby(seconds, lambda second: not second.any()):
+            end = start + sum(map(len, alike))
+            found.append(self._silence(pcm[start:end]) if silent else self._listen(pcm[start:end]))
+            start = end
+        return _joined(found)
+
+    def _silence(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+        """Digital silence: nothing to hear. The model starts afresh after it, as at the track's start."""
+        self._hidden = self._cell = np.zeros_like(self._cell)
+        self._context = np.zeros_like(self._context)
+        return np.zeros(len(pcm) // BLOCK, np.float32)
+
+    def _listen(self, pcm: NDArray[np.int16]) -> NDArray[np.float32]:
         blocks = pcm.reshape(-1, BLOCK).astype(np.float32) / np.float32(32768)
         context = np.vstack((self._context, blocks[:-1, -CONTEXT:]))
         self._context = blocks[-1:, -CONTEXT:]

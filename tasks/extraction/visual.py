@@ -48,7 +48,7 @@ class VisualMeter:
         self._interval_s = 1.0 / settings.rate_hz
         self._points: dict[int, _Point] = {}  # by number of the interval, in order of time
         self._jumps: list[tuple[float, float, float]] = []  # heap of (difference, time_s, elapsed_s)
-        self._last: SmallFrame | None = None
+        self._last: tuple[float, Image, Image] | None = None  # time_s, thumb, and its luma
 
     def push(self, frame: SmallFrame) -> None:
         """Takes the next frame."""
@@ -61,12 +61,17 @@ class VisualMeter:
             point = self._points.setdefault(number, _Point(frame.time_s))
         if point.looks == 0:
             point.looks, point.look = 1, look(frame)
-            point.pixels.append(colour_grid(frame.bgr))
-        last, self._last = self._last, frame
-        if last is None or last.gray.shape != frame.gray.shape or frame.time_s <= last.time_s:
+            point.pixels.append(colour_grid(frame.thumb))
+        last = self._last
+        if last is None or last[1].shape != frame.thumb.shape or frame.time_s <= last[0]:
+            self._last = (frame.time_s, frame.thumb, _gray(frame.thumb))
             return
-        difference = cv2.norm(frame.gray, last.gray, cv2.NORM_L1) / (255.0 * frame.gray.size)
-        elapsed_s = frame.time_s - last.time_s
+        difference, gray = 0.0, last[2]
+        if frame.thumb is not last[1]:
+            gray = _gray(frame.thumb)
+            difference = cv2.norm(gray, last[2], cv2.NORM_L1) / (255.0 * gray.size)
+        self._last = (frame.time_s, frame.thumb, gray)
+        elapsed_s = frame.time_s - last[0]
         point.difference += difference
         point.elapsed_s += elapsed_s
         jump = (difference, frame.time_s, elapsed_s)
@@ -117,10 +122,14 @@ def look(frame: SmallFrame) -> NDArray[np.float64]:
     Saturation is weighted by value, or black bars and dark noise, whose saturation means nothing, would rule it.
     """
     mean, deviation = cv2.meanStdDev(frame.luma)
-    laplacian = cv2.meanStdDev(cv2.Laplacian(frame.luma, cv2.CV_16S))[1]
-    value = frame.hsv[:, :, 2].ravel().astype(np.float32)
-    total = 255.0 * float(value.sum())
-    saturation = float(frame.hsv[:, :, 1].ravel().astype(np.float32) @ value) / total if total else 0.0
-    return np.array(
-        [mean[0, 0] / 255, deviation[0, 0] / 255, saturation, colourfulness(frame.bgr), laplacian[0, 0] ** 2]
-    )
+    laplacian = cv2.Laplacian(frame.luma, cv2.CV_16S)
+    sharpness = cv2.norm(laplacian, cv2.NORM_L2SQR) / laplacian.size - cv2.mean(laplacian)[0] ** 2
+    _, saturation, value = cv2.split(cv2.cvtColor(frame.thumb, cv2.COLOR_BGR2HSV))
+    weights = value.ravel().astype(np.float32)
+    total = 255.0 * float(weights.sum())
+    weighted = float(saturation.ravel().astype(np.float32) @ weights) / total if total else 0.0
+    return np.array([mean[0, 0] / 255, deviation[0, 0] / 255, weighted, colourfulness(frame.thumb), sharpness])
+
+
+def _gray(bgr: Image) -> Image:
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)  # type: ignore[return-value]
