@@ -1,15 +1,20 @@
 """`make quality`: what the samples, and the real clips where they are, are read as, against the truth.
 
+    python -m benchmarks.quality [--hard] [--seed N ...]
+
+With --hard, the hard set of benchmarks/hard.py instead, made anew from seeds (11 and 12 unless told otherwise).
 Exits with 1 where a figure is below its floor.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import hard
 from tasks.evaluation import evaluate, read_truth
 from tasks.tables import Tables
 
@@ -31,6 +36,18 @@ FLOORS: dict[str, dict[str, float]] = {
         "edges_within_0.3_s": 1.0,
         "speech_gate_accuracy": 1.0,
         "niche_accuracy": 0.9,
+    },
+    "hard": {
+        "cut_f1_1_frame": 0.97,
+        "fade_f1": 0.9,
+        "dissolve_f1": 0.9,
+        "caption_recall": 0.96,
+        "caption_precision": 0.97,
+        "caption_cer": 0.01,
+        "caption_zone_accuracy": 0.99,
+        "onset_error_median_s": 0.1,
+        "edges_within_0.3_s": 0.97,
+        "speech_gate_accuracy": 1.0,
     },
     "media": {"cut_f1_1_frame": 0.99, "fade_f1": 0.9, "lines_found": 26, "speech_gate_accuracy": 1.0},
 }
@@ -63,7 +80,24 @@ def judge(what: str, source: Path, truth: Path) -> bool:
     return good
 
 
+def judge_hard(seeds: list[int]) -> bool:
+    good = True
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            truth = hard.make(seed, Path(folder))
+            good = judge("hard", Path(folder), truth) and good
+    return good
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality")
+    parser.add_argument(
+        "--hard", action="store_true", help="judge the hard set instead of the samples and the real clips"
+    )
+    parser.add_argument("--seed", type=int, nargs="+", default=list(hard.JUDGED), help="seeds of the hard set")
+    options = parser.parse_args()
+    if options.hard:
+        sys.exit(0 if judge_hard(options.seed) else 1)
     good = judge("samples", SAMPLES, SAMPLES / "truth.json")
     if MEDIA.is_dir():
         good = judge("media", MEDIA, MEDIA / "labels.json") and good

@@ -161,13 +161,16 @@ def _is_near(time_s: float, times_s: Sequence[float], within_s: float) -> bool:
 
 
 def judge_captions(score: Score, name: str, texts: Sequence[Row], facts: Mapping[str, Any]) -> None:
-    """One row per caption: the row of most similar text that overlaps it in time; every other row is made up."""
+    """One row per caption: the row of most similar text that overlaps it in time; every other row is made up.
+
+    Of equal texts, the one in its zone and then the one that shares most time with it is the caption's.
+    """
     if "captions" not in facts:
         return
     free = list(texts)
     for caption in facts["captions"]:
         overlapping = [row for row in free if row["start_s"] < caption["end_s"] and row["end_s"] > caption["start_s"]]
-        best = max(overlapping, key=lambda row: similarity(row["text"], caption["text"]), default=None)
+        best = max(overlapping, key=lambda row: _agreement(row, caption), default=None)
         if best is None or similarity(best["text"], caption["text"]) < LINE_RATIO:
             score.captions.missed += 1
             score.misses.append(f"{name}: caption {caption['text']!r} at {caption['start_s']:.2f} s was not found")
@@ -189,6 +192,11 @@ def judge_captions(score: Score, name: str, texts: Sequence[Row], facts: Mapping
     score.misses += [
         f"{name}: {row['text']!r} at {row['start_s']:.2f}-{row['end_s']:.2f} s is no caption" for row in free
     ]
+
+
+def _agreement(row: Row, caption: Mapping[str, Any]) -> tuple[float, bool, float]:
+    shared_s = min(row["end_s"], caption["end_s"]) - max(row["start_s"], caption["start_s"])
+    return similarity(row["text"], caption["text"]), row["zone"] == caption["zone"], shared_s
 
 
 def judge_lines(score: Score, name: str, texts: Sequence[Row], facts: Mapping[str, Any]) -> None:
