@@ -35,8 +35,8 @@ format: $(STAMP) ## format and mend what can be mended
 quality: $(STAMP) ## what the samples (and ../shared/media, where it is) are read as, against the truth
 	$(BIN)/python -m benchmarks.quality
 
-bench: $(STAMP)  ## wall and CPU seconds of a cold run, of a run again, and of each stage
-	$(BIN)/python -m benchmarks.speed
+bench: $(STAMP)  ## against the design that it replaces, over fifty videos; writes benchmarks/RESULTS.md (BENCH=options)
+	$(BIN)/python -m benchmarks.bench $(BENCH)
 
 samples: $(STAMP) ## make data/samples again
 	$(BIN)/python data/make_samples.py

@@ -17,11 +17,12 @@ from tasks.extraction.ocr import choose_ocr
 from tasks.extraction.speech import choose_speech
 from tasks.extraction.video import Job, extract
 from tasks.records import StageOutcome
-from tasks.settings import load_settings
+from tasks.settings import known_keys, load_settings
 
 STAGES = ("decode", "text", "speech")
 OWN_LIMIT = 30_000  # pocketsphinx's own maxhmmpf
 NO_LIMIT_PX = 4096  # longer than any frame here
+GAPS = [key for key in known_keys() if key.startswith("sampling.") and key.endswith("gap_s")]
 ENGINES = {"text.engine": "rapidocr", "speech.engine": "pocketsphinx"}
 
 
@@ -42,10 +43,7 @@ FULL = Part("everything on")
 PARTS = (
     FULL,
     Part("three passes instead of one", how="three passes"),
-    Part(
-        "a frame every 0.5 s instead of gates",
-        {"sampling.max_gap_s": 0.5, "sampling.min_gap_s": 0.5, "sampling.edge_change": 1e9},
-    ),
+    Part("a frame every 0.5 s instead of gates", dict.fromkeys(GAPS, 0.5)),
     Part("every crop read anew", {"text.reuse_difference": 0}),
     Part("no limit for the text detector", {"text.detector_px": NO_LIMIT_PX}),
     Part("the whole track to the speech engine", {"audio.vad_threshold": 1e-6, "audio.min_speech_s": 0}),
