@@ -149,11 +149,23 @@ class Sampling(Section):
 
     windows_over_s: float = Field(default=180.0, gt=0, description="Longer videos are sampled in three windows only.")
     window_s: float = Field(default=10.0, gt=0, description="Length of the first, middle and last window.")
-    max_gap_s: float = Field(default=2.0, gt=0, description="A frame is read at least this often.")
-    min_gap_s: float = Field(default=0.4, ge=0, description="Frames are not read more often than this, cuts apart.")
+    max_gap_s: float = Field(
+        default=2.0, gt=0, description="While the picture changes, a frame is read at least this often."
+    )
+    still_gap_s: float = Field(default=8.0, gt=0, description="While it does not, at least this often.")
+    min_gap_s: float = Field(default=0.25, ge=0, description="Frames are not read more often than this, cuts apart.")
     check_s: float = Field(default=0.1, gt=0, description="How often the small image's edges are looked at.")
+    new_text: float = Field(
+        default=60.0,
+        gt=0,
+        le=255,
+        description="Density of new edges that stand still, in a 12 px block, that asks for a frame.",
+    )
     edge_change: float = Field(
-        default=60.0, gt=0, description="Change of strong-edge density in a 12 px block that asks for a frame."
+        default=60.0,
+        gt=0,
+        le=255,
+        description="Change of strong-edge density in a block that is a change of the picture.",
     )
 
 

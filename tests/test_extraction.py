@@ -312,6 +312,7 @@ def test_a_file_cut_short_keeps_what_it_has_and_says_how_much(tmp_path: Path) ->
 def test_an_engine_that_breaks_costs_its_stage_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         name = model = "broken"
+        batch_frames = 1
 
         def detect(self, frames: Any) -> Any:
             raise RuntimeError("out of luck")

@@ -18,7 +18,7 @@ from tasks.errors import EngineError
 from tasks.extraction import ocr, weights
 from tasks.extraction.crops import cut
 from tasks.extraction.frames import Image
-from tasks.extraction.ocr import choose_ocr, load_ocr
+from tasks.extraction.ocr import Strip, choose_ocr, load_ocr
 from tasks.settings import Text
 
 NO_CUDA, CUDA = (lambda: False), (lambda: True)
@@ -29,6 +29,10 @@ def picture(*lines: tuple[str, int, int], size: tuple[int, int] = (360, 640), sc
     for text, x, y in lines:
         cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 3, cv2.LINE_AA)
     return image
+
+
+def whole(frame: Image) -> Strip:
+    return Strip(frame, 0, frame.shape[0])
 
 
 def test_auto_without_cuda_is_rapidocr_and_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +132,7 @@ def test_rapidocr_finds_and_reads_lines_in_order() -> None:
     engine = load_ocr(choose_ocr(settings), settings)
     assert load_ocr(choose_ocr(settings), settings) is engine
     frames = [picture(("second line", 60, 250), ("first line", 60, 90)), picture(), picture(("GO", 290, 200))]
-    found = engine.detect(frames)
+    found = engine.detect([whole(frame) for frame in frames])
     assert [len(quads) for quads in found] == [2, 0, 1]
     quads = [quad for per_frame in found for quad in per_frame]
     assert all(quad.shape == (4, 2) and quad.dtype == np.float32 for quad in quads)
@@ -184,8 +188,8 @@ def test_easyocr_detects_a_batch_as_one_by_one(easy: Any) -> None:
     frames = [
         picture((text, 40, 120), size=size) for text in ("hello", "world 42") for size in ((240, 320), (320, 180))
     ]
-    together = easy.detect(frames)
-    alone = [easy.detect([frame])[0] for frame in frames]
+    together = easy.detect([whole(frame) for frame in frames])
+    alone = [easy.detect([whole(frame)])[0] for frame in frames]
     assert [len(quads) for quads in together] == [len(quads) for quads in alone]
     assert any(together), "the random detector finds nothing: the test would show nothing"
     for one, other, frame in zip(together, alone, frames, strict=True):

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.extraction import presence
 from tasks.extraction.frames import Image
-from tasks.extraction.ocr import OcrEngine, Quad, choose_ocr, load_ocr
+from tasks.extraction.ocr import OcrEngine, Quad, Strip, choose_ocr, load_ocr
 from tasks.extraction.text import HISTORY_S, TextReader
 from tasks.records import Span, Texts
 from tasks.settings import Text
@@ -176,12 +176,13 @@ class Scripted:
     sure: float = 0.99
     name: str = "scripted"
     model: str = "none"
+    batch_frames: int = 4
     batches: list[int] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
-    def detect(self, frames: Sequence[Image]) -> list[list[Quad]]:
-        self.batches.append(len(frames))
-        words = [self.script.pop(0) for _ in frames]
+    def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
+        self.batches.append(len(strips))
+        words = [self.script.pop(0) for _ in strips]
         self.said += [word for word in words if word is not None]
         quad = np.array([[150, 290], [490, 290], [490, 335], [150, 335]], np.float32)
         return [[] if word is None else [quad] for word in words]
@@ -190,10 +191,10 @@ class Scripted:
         return [(self.said.pop(0), self.sure) for _ in crops]
 
 
-def follow(engine: Scripted, caption: Caption, duration_s: float, batch_frames: int = 4) -> Texts:
+def follow(engine: Scripted, caption: Caption, duration_s: float) -> Texts:
     """Every crop is recognised: the script says what is read."""
     engine_: OcrEngine = engine
-    reader = TextReader(engine_, Text(reuse_difference=0.0, batch_frames=batch_frames))
+    reader = TextReader(engine_, Text(reuse_difference=0.0))
     for tick in range(round(duration_s * 10)):
         frame = draw([caption], tick / 10, still)
         reader.see(tick / 10, luma_of(frame))
@@ -234,9 +235,21 @@ def test_an_unsure_reading_is_dropped() -> None:
     assert follow(Scripted(["hello there"] * 4, sure=0.5), Caption("hello there", 0, 2), 2.0).texts == ()
 
 
+def test_rows_that_are_not_read_keep_their_texts_and_cut_off_lines_are_none() -> None:
+    """Only the strip with new text is searched; what is known elsewhere stays, and goes when its edges go."""
+    captions = [Caption("my channel", 0.0, 3.0, y=50), Caption("something new", 1.0, 4.0)]
+    reader = TextReader(load_ocr(choose_ocr(SETTINGS), SETTINGS), SETTINGS)
+    rows = {0: (0.0, 1.0), 12: (0.75, 1.0), 20: (0.12, 1.0), 35: (0.75, 1.0)}  # 0.12: through the letters at the top
+    for tick in range(40):
+        frame = draw(captions, tick / 10, still)
+        reader.see(tick / 10, luma_of(frame))
+        if tick in rows:
+            reader.read(tick / 10, frame, rows[tick])
+    assert_rows(reader.finish([Span(start_s=0, end_s=4.0)]), captions)
+
+
 def test_memory_is_bounded_by_seconds_not_by_the_video() -> None:
-    settings = Text(batch_frames=2)
-    reader = TextReader(Scripted(["on and on"] * 1000), settings)
+    reader = TextReader(Scripted(["on and on"] * 1000, batch_frames=2), Text())
     frame = draw([Caption("on and on", 0, 999)], 0.0, still)
     luma, most = luma_of(frame), 0
     for tick in range(3000):
@@ -244,7 +257,7 @@ def test_memory_is_bounded_by_seconds_not_by_the_video() -> None:
         if tick % 20 == 0:
             reader.read(tick / 10, frame)
         most = max(most, len(reader._history))
-    assert most <= (HISTORY_S + 2 * settings.batch_frames) * 10 + 1
+    assert most <= (HISTORY_S + 2 * 2) * 10 + 1
     assert len(reader._readings) <= 1
     assert len(reader.finish([Span(start_s=0, end_s=300)]).texts) == 1
 

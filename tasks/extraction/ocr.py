@@ -20,17 +20,32 @@ Quad = NDArray[np.float32]  # [4, 2] pixels: top left, top right, bottom right, 
 RAPID_MODEL = "PP-OCRv6_det_small+PP-OCRv6_rec_small"
 
 
+@dataclass(frozen=True)
+class Strip:
+    """The rows of a frame, uint8 [H, W, 3] BGR upright, that are searched for text: pixels from `top` to `bottom`."""
+
+    frame: Image
+    top: int
+    bottom: int
+
+    @property
+    def image(self) -> Image:
+        return self.frame[self.top : self.bottom]
+
+
 class OcrEngine(Protocol):
     """Finds lines of text, and reads them; the two are apart so that a line that did not change is not read again.
 
     What an engine gives for a frame or a crop does not depend on what else is in the batch. One thread at a time.
+    batch_frames: how many frames it is best given at once. More than one: they are searched whole.
     """
 
     name: str
     model: str
+    batch_frames: int
 
-    def detect(self, frames: Sequence[Image]) -> list[list[Quad]]:
-        """uint8 BGR upright frames of any sizes -> per frame its lines in reading order."""
+    def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
+        """Strips of frames of any sizes -> per strip its lines in reading order, in pixels of the frame."""
 
     def recognise(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         """uint8 BGR crops of one line each, as `tasks.extraction.crops` cuts them -> text and confidence in [0, 1]."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tasks.extraction.frames import Image
-from tasks.extraction.ocr import OcrChoice, Quad
+from tasks.extraction.ocr import OcrChoice, Quad, Strip
 from tasks.extraction.weights import easyocr_weights
 from tasks.settings import Text
 
@@ -31,6 +31,7 @@ class EasyOcr:
         import easyocr
 
         self.model = choice.model
+        self.batch_frames = settings.batch_frames
         self.detector_px = settings.detector_px
         self._reader: Any = easyocr.Reader(
             list(settings.languages),
@@ -40,13 +41,13 @@ class EasyOcr:
             verbose=False,
         )
 
-    def detect(self, frames: Sequence[Image]) -> list[list[Quad]]:
+    def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for index, frame in enumerate(frames):
-            by_size[frame.shape].append(index)
-        found: list[list[Quad]] = [[] for _ in frames]
+        for index, strip in enumerate(strips):
+            by_size[strip.frame.shape].append(index)
+        found: list[list[Quad]] = [[] for _ in strips]
         for indices in by_size.values():
-            lines = in_batches(self._detect_batch, [frames[index] for index in indices], DETECT_BATCH)
+            lines = in_batches(self._detect_batch, [strips[index].frame for index in indices], DETECT_BATCH)
             for index, quads in zip(indices, lines, strict=True):
                 found[index] = quads
         return found

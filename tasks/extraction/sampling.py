@@ -1,10 +1,14 @@
-"""Sampling: which frames are read for text.
+"""Sampling: which frames are read for text, and which of their rows.
 
-Within the windows: after each cut, at least every `max_gap_s`, and where the small luma image's strong edges changed
-since the frame that was read last.
+Text that is laid over a picture stands still while the picture moves. A frame is read where strong edges have stood
+still that were not in the frame that was read last (only the rows around them), a moment after each cut, and now and
+then while the picture changes, for text that moves.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,8 +20,17 @@ from tasks.settings import Sampling
 
 BLOCK_PX = 12  # of the luma image; about a caption's letter
 STRONG_GRADIENT = 96  # of 8-bit luma (Sobel, L1); below is texture and noise
-CHANGED_BLOCKS = 3  # so many blocks must have changed, so that a spark does not ask for a frame
+STILL_LOOKS = 3  # an edge has stood still when it was there in so many looks in a row,
+STILL_LUMA = 16  # and its luma changed by no more than this (compression changes it by less)
+SAME_LUMA = 40  # an edge is another one when its luma differs by more from what was read
+CHANGED_BLOCKS = 3  # so many blocks must have changed for a change of the picture
+NEW_BLOCKS = 2  # and so many hold new text: "GO" has no more; what stood still is no spark
+TEXT_DENSITY = 40  # of strong edges in some block of any text; the strokes of large titles have the least
+ROW_MARGIN = 0.05  # of the frame's height, kept above and below the rows that may hold text
 SETTLE_S = 0.12  # after a cut the picture needs some frames to become sharp
+
+WHOLE = (0.0, 1.0)
+Rows = tuple[float, float]  # first and last of the rows to read, in fractions of the height
 
 
 def windows(duration_s: float | None, settings: Sampling) -> tuple[Span, ...]:
@@ -43,8 +56,10 @@ class Sampler:
         self.samples = 0
         self._checked_s = float("-inf")
         self._sampled_s = float("-inf")
-        self._sampled_edges: NDArray[np.float32] | None = None
         self._cut_s: float | None = None
+        self._looks: deque[tuple[Image, Image]] = deque(maxlen=STILL_LOOKS)  # luma and strong edges, in this shot
+        self._known: tuple[Image, Image] | None = None  # luma and strong edges of the frame that was read last
+        self._known_density: NDArray[np.float32] | None = None
 
     def looks(self, frame: SmallFrame, cut: bool) -> bool:
         """Is the frame one that text is followed in: inside a window, and `check_s` after the last such frame?"""
@@ -52,22 +67,43 @@ class Sampler:
             return False
         if cut:
             self._cut_s = frame.time_s
+            self._looks.clear()
         # half a millisecond of slack: PTS are rounded to the time base
         return cut or frame.time_s - self._checked_s >= self.settings.check_s - 5e-4
 
-    def wants(self, frame: SmallFrame) -> bool:
-        """Should a frame that `looks` accepted be read?"""
+    def wants(self, frame: SmallFrame) -> Rows | None:
+        """The rows to read of a frame that `looks` accepted; None where it need not be read."""
         self._checked_s = frame.time_s
-        since_s = frame.time_s - self._sampled_s
-        after_cut = self._cut_s is not None and frame.time_s - self._cut_s >= SETTLE_S
         edges = strong_edges(frame.luma)
-        wanted = after_cut or since_s >= self.settings.max_gap_s
-        if not wanted and since_s >= self.settings.min_gap_s and self._sampled_edges is not None:
-            wanted = edge_change(edges, self._sampled_edges) > self.settings.edge_change
-        if wanted:
-            self._sampled_s, self._sampled_edges, self._cut_s = frame.time_s, edges, None
+        self._looks.append((frame.luma, edges))
+        rows = self._rows(frame.time_s, edges)
+        if rows is None:
+            return None
+        self._sampled_s, self._cut_s = frame.time_s, None
+        self._known = frame.luma, cv2.dilate(edges, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
+        self._known_density = block_density(edges)
+        if rows[0] < rows[1]:
             self.samples += 1
-        return wanted
+            return rows
+        return None
+
+    def _rows(self, time_s: float, edges: Image) -> Rows | None:
+        """What to read now; no rows at all (first = last) where a frame was due and holds nothing like text."""
+        since_s = time_s - self._sampled_s
+        if self._known is None or self._known[0].shape != edges.shape or self._known_density is None:
+            return rows_of(block_density(edges) > TEXT_DENSITY)
+        if self._cut_s is not None and time_s - self._cut_s >= SETTLE_S:
+            return rows_of(block_density(edges) > TEXT_DENSITY)
+        if since_s >= self.settings.min_gap_s and len(self._looks) == STILL_LOOKS:
+            new = block_density(new_edges(still_edges(self._looks), self._looks[-1][0], *self._known))
+            if nth_largest(new, NEW_BLOCKS) > self.settings.new_text:
+                return rows_of(new > self.settings.new_text / 4)
+        if since_s >= self.settings.max_gap_s:
+            density = block_density(edges)
+            changed = nth_largest(np.abs(density - self._known_density), CHANGED_BLOCKS) > self.settings.edge_change
+            if changed or since_s >= self.settings.still_gap_s:
+                return rows_of(density > TEXT_DENSITY)
+        return None
 
     def sampled(self, end_s: float) -> tuple[Span, ...]:
         """The windows as far as the video really went."""
@@ -75,23 +111,47 @@ class Sampler:
         return tuple(span for span in spans if span.end_s > span.start_s)
 
 
-def strong_edges(luma: Image) -> NDArray[np.float32]:
-    """Density of strong edges per block: luma uint8 [H, W] -> float32 [H / 12, W / 12] in 0..255."""
-    gradient = cv2.addWeighted(
-        cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 1, 0)),
-        1,
-        cv2.convertScaleAbs(cv2.Sobel(luma, cv2.CV_16S, 0, 1)),
-        1,
-        0,
-    )
-    _, strong = cv2.threshold(gradient, STRONG_GRADIENT, 255, cv2.THRESH_BINARY)
-    height, width = luma.shape
+def strong_edges(luma: Image) -> Image:
+    """Where the gradient is strong: luma uint8 [H, W] -> uint8 [H, W], 255 or 0."""
+    across, down = map(cv2.convertScaleAbs, cv2.spatialGradient(luma))
+    return cv2.threshold(cv2.add(across, down), STRONG_GRADIENT - 1, 255, cv2.THRESH_BINARY)[1]  # type: ignore[return-value]
+
+
+def still_edges(looks: Sequence[tuple[Image, Image]]) -> Image:
+    """The edges that were there in all looks (luma, strong edges), at the same luma: uint8 [H, W], 255 or 0."""
+    (brightest, still), *others = looks
+    darkest = brightest
+    for luma, edges in others:
+        brightest, darkest = cv2.max(brightest, luma), cv2.min(darkest, luma)  # type: ignore[assignment]
+        still = cv2.bitwise_and(still, edges)  # type: ignore[assignment]
+    moved = cv2.threshold(cv2.subtract(brightest, darkest), STILL_LUMA, 255, cv2.THRESH_BINARY)[1]
+    return cv2.subtract(still, moved)  # type: ignore[return-value]
+
+
+def new_edges(edges: Image, luma: Image, known_luma: Image, known_edges: Image) -> Image:
+    """Those of the edges that were none in a known image, or another luma: also letters in the place of others."""
+    same = cv2.threshold(cv2.absdiff(luma, known_luma), SAME_LUMA, 255, cv2.THRESH_BINARY_INV)[1]
+    return cv2.subtract(edges, cv2.bitwise_and(same, known_edges))  # type: ignore[return-value]
+
+
+def block_density(edges: Image) -> NDArray[np.float32]:
+    """Mean of each block: uint8 [H, W] -> float32 [H / 12, W / 12] in 0..255."""
+    height, width = edges.shape
     blocks = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
-    return cv2.resize(strong, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return cv2.resize(edges, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def edge_change(now: NDArray[np.float32], then: NDArray[np.float32]) -> float:
-    """The third-largest change of a block, so that single sparks do not count."""
-    change = np.abs(now - then).ravel()
-    rank = min(CHANGED_BLOCKS, change.size)
-    return float(np.partition(change, change.size - rank)[change.size - rank])
+def nth_largest(values: NDArray[np.float32], rank: int) -> float:
+    """So that fewer than `rank` blocks do not count."""
+    flat = values.ravel()
+    rank = min(rank, flat.size)
+    return float(np.partition(flat, flat.size - rank)[flat.size - rank])
+
+
+def rows_of(blocks: NDArray[np.bool_]) -> Rows:
+    """From the first to the last row with a block that is set, with the margin; (0, 0) where none is."""
+    set_rows = np.flatnonzero(blocks.any(axis=1))
+    if not set_rows.size:
+        return 0.0, 0.0
+    height = blocks.shape[0]
+    return max(0.0, set_rows[0] / height - ROW_MARGIN), min(1.0, (set_rows[-1] + 1) / height + ROW_MARGIN)

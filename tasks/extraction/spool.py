@@ -15,6 +15,7 @@ import numpy as np
 
 from tasks.extraction.frames import Image
 from tasks.extraction.regions import Region
+from tasks.extraction.sampling import WHOLE, Rows
 from tasks.records import Span
 
 FRAME_QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -26,7 +27,7 @@ class TextConsumer(Protocol):
 
     def see(self, time_s: float, luma: Image) -> None: ...
 
-    def read(self, time_s: float, frame: Image) -> None: ...
+    def read(self, time_s: float, frame: Image, rows: Rows = WHOLE) -> None: ...
 
 
 class SpoolWriter:
@@ -36,15 +37,15 @@ class SpoolWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._images = (folder / "images.bin").open("wb")
-        self._index: list[tuple[str, float, int]] = []  # what, when, bytes
+        self._index: list[tuple[float, int, Rows | None]] = []  # when, bytes, rows to read; None: a small luma image
         self._regions: list[tuple[float, int]] = []  # when, samples
         self._pcm = (folder / "regions.pcm").open("wb")
 
     def see(self, time_s: float, luma: Image) -> None:
-        self._put("see", time_s, luma, LUMA_QUALITY)
+        self._put(time_s, luma, LUMA_QUALITY, None)
 
-    def read(self, time_s: float, frame: Image) -> None:
-        self._put("read", time_s, frame, FRAME_QUALITY)
+    def read(self, time_s: float, frame: Image, rows: Rows = WHOLE) -> None:
+        self._put(time_s, frame, FRAME_QUALITY, rows)
 
     def hear(self, region: Region) -> None:
         self._regions.append((region.start_s, len(region.pcm)))
@@ -61,10 +62,10 @@ class SpoolWriter:
         }
         (self._folder / "index.json").write_text(json.dumps(index))
 
-    def _put(self, what: str, time_s: float, image: Image, quality: list[int]) -> None:
+    def _put(self, time_s: float, image: Image, quality: list[int], rows: Rows | None) -> None:
         _, encoded = cv2.imencode(".jpg", image, quality)
         self._images.write(encoded.tobytes())
-        self._index.append((what, time_s, len(encoded)))
+        self._index.append((time_s, len(encoded), rows))
 
 
 class SpoolReader:
@@ -81,12 +82,12 @@ class SpoolReader:
     def feed(self, consumer: TextConsumer) -> None:
         """Pass the pictures on, in the order in which they were decoded."""
         with (self._folder / "images.bin").open("rb") as images:
-            for what, time_s, size in self._images:
+            for time_s, size, rows in self._images:
                 encoded = np.frombuffer(images.read(size), np.uint8)
-                if what == "see":
+                if rows is None:
                     consumer.see(time_s, cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))  # type: ignore[arg-type]
                 else:
-                    consumer.read(time_s, cv2.imdecode(encoded, cv2.IMREAD_COLOR))  # type: ignore[arg-type]
+                    consumer.read(time_s, cv2.imdecode(encoded, cv2.IMREAD_COLOR), (rows[0], rows[1]))  # type: ignore[arg-type]
 
     def regions(self, video_id: str) -> Iterator[Region]:
         with (self._folder / "regions.pcm").open("rb") as pcm:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from tasks.extraction import crops, presence
 from tasks.extraction.crops import Crop
 from tasks.extraction.frames import Image
-from tasks.extraction.ocr import OcrEngine, Quad
+from tasks.extraction.ocr import OcrEngine, Quad, Strip
 from tasks.extraction.presence import LumaHistory, Template
+from tasks.extraction.sampling import WHOLE, Rows
 from tasks.extraction.tracks import Track, in_windows, is_text, part_of
 from tasks.records import Box, Span, TextLine, Texts
 from tasks.settings import Text
@@ -17,6 +18,8 @@ from tasks.settings import Text
 HISTORY_S = 2.5  # luma kept from before the last read frame, for texts that were overlooked in it
 STAYED_OVERLAP = 0.7  # of the boxes of a text that did not move
 FOUND_PIXELS = 4  # a smaller side is no text
+SURELY_THERE = 0.85  # agreement with its edges above which an open text need not be searched again
+MOST_ROWS = 0.7  # of a frame; a larger part is not worth the trouble
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class TextReader:
         self.engine = engine
         self.settings = settings
         self.frames = self.crops = self.crops_recognised = 0
-        self._pending: list[tuple[float, Image]] = []
+        self._pending: list[tuple[float, Image, Rows]] = []
         self._history = LumaHistory()
         self._last_crops: list[Crop] = []
         self._readings: dict[Crop, tuple[str, float]] = {}
@@ -52,10 +55,13 @@ class TextReader:
         """
         self._history.add(time_s, luma)
 
-    def read(self, time_s: float, frame: Image) -> None:
-        """Give a whole frame to read, uint8 BGR upright; `settings.batch_frames` of them are read together."""
-        self._pending.append((time_s, frame))
-        if len(self._pending) >= self.settings.batch_frames:
+    def read(self, time_s: float, frame: Image, rows: Rows = WHOLE) -> None:
+        """Give a frame to read, uint8 BGR upright, and the rows where there may be new text.
+
+        As many frames as the engine wants are read together.
+        """
+        self._pending.append((time_s, frame, rows))
+        if len(self._pending) >= self.engine.batch_frames:
             self._read_pending()
 
     def finish(self, windows: Sequence[Span]) -> Texts:
@@ -78,26 +84,41 @@ class TextReader:
     def _read_pending(self) -> None:
         if not self._pending:
             return
-        times = [time_s for time_s, _ in self._pending]
-        frames = [frame for _, frame in self._pending]
+        strips = [self._strip(*pending) for pending in self._pending]
+        times = [time_s for time_s, _, _ in self._pending]
         self._pending = []
         wanted: list[tuple[Crop, Image]] = []
         found = [
-            self._find(frame, quads, wanted) for frame, quads in zip(frames, self.engine.detect(frames), strict=True)
+            self._find(strip, quads, wanted) for strip, quads in zip(strips, self.engine.detect(strips), strict=True)
         ]
         texts = self.engine.recognise([image for _, image in wanted])
         self.crops_recognised += len(wanted)
         self._readings.update({crop: text for (crop, _), text in zip(wanted, texts, strict=True)})
-        for time_s, lines in zip(times, found, strict=True):
-            self._follow(time_s, self._lines(lines))
+        for time_s, strip, lines in zip(times, strips, found, strict=True):
+            self._follow(time_s, strip, self._lines(lines))
         self._readings = {crop: self._readings[crop] for crop in self._last_crops}
 
-    def _find(self, frame: Image, quads: Sequence[Quad], wanted: list[tuple[Crop, Image]]) -> list[_Found]:
-        """The lines of one frame; crops that changed since the frame before are added to `wanted`."""
+    def _strip(self, time_s: float, frame: Image, rows: Rows) -> Strip:
+        """The rows with new text, and those of open texts that may have gone or changed."""
+        top, bottom = rows
+        height = frame.shape[0]
+        luma = self._history.at(time_s)
+        for track in self._open:
+            if luma is None or track.template is None or track.template.score(luma) < SURELY_THERE:
+                top = min(top, track.box.y - track.box.height / 2)
+                bottom = max(bottom, track.box.y + 1.5 * track.box.height)
+        if self.engine.batch_frames > 1 or bottom - top > MOST_ROWS:
+            return Strip(frame, 0, height)
+        return Strip(frame, max(0, round(top * height)), min(height, round(bottom * height)))
+
+    def _find(self, strip: Strip, quads: Sequence[Quad], wanted: list[tuple[Crop, Image]]) -> list[_Found]:
+        """The lines of one strip; crops that changed since the frame before are added to `wanted`."""
         found = []
         for quad in quads:
-            box = crops.box_of(quad, frame)
-            image = crops.cut(frame, quad)
+            if _is_cut_off(quad, strip):
+                continue
+            box = crops.box_of(quad, strip.frame)
+            image = crops.cut(strip.frame, quad)
             if min(image.shape[:2]) < FOUND_PIXELS:
                 continue
             picture = crops.thumbnail(image)
@@ -109,14 +130,16 @@ class TextReader:
             found.append(_Found(box, crop))
         self.frames += 1
         self.crops += len(found)
-        self._last_crops = [line.crop for line in found]
+        self._last_crops = [line.crop for line in found] + [
+            crop for crop in self._last_crops if not _searched(crop.box, strip)
+        ]
         return found
 
     def _lines(self, found: Sequence[_Found]) -> list[TextLine]:
         read = [(line.box, *self._readings[line.crop]) for line in found]
         return [TextLine(text=text.strip(), box=box, confidence=sure) for box, text, sure in read if text.strip()]
 
-    def _follow(self, time_s: float, lines: list[TextLine]) -> None:
+    def _follow(self, time_s: float, strip: Strip, lines: list[TextLine]) -> None:
         """Carry the open texts on to the frame at time_s, close those that went, open those that came."""
         luma = self._history.at(time_s)
         carried, free = _match(self._open, lines)
@@ -126,6 +149,9 @@ class TextReader:
             line = carried.get(index)
             if line is not None:
                 _carry(track, line, time_s, luma)
+                stay.append(track)
+            elif not _searched(track.box, strip):
+                track.seen_s = time_s  # its edges said that it is there
                 stay.append(track)
             elif any(part_of(track.reading, whole.box, whole) for whole in lines):
                 continue  # a piece of a line that was now found whole
@@ -204,6 +230,19 @@ def _match(tracks: Sequence[Track], lines: Sequence[TextLine]) -> tuple[dict[int
             carried[t] = lines[n]
             used.add(n)
     return carried, [line for n, line in enumerate(lines) if n not in used]
+
+
+def _searched(box: Box, strip: Strip) -> bool:
+    """Was a text at `box` searched: does the strip hold it whole?"""
+    height = strip.frame.shape[0]
+    return strip.top <= box.y * height and (box.y + box.height) * height <= strip.bottom
+
+
+def _is_cut_off(quad: Quad, strip: Strip) -> bool:
+    """Does a line reach the edge of a strip that goes on: is it a piece of a line?"""
+    top, bottom = float(quad[:, 1].min()), float(quad[:, 1].max())
+    cut_above = strip.top > 0 and top < strip.top + FOUND_PIXELS / 2
+    return cut_above or (strip.bottom < strip.frame.shape[0] and bottom > strip.bottom - 1 - FOUND_PIXELS / 2)
 
 
 def _same_place(a: Track, b: Track | TextLine) -> bool:

@@ -111,14 +111,14 @@ class _Pass:
         self.visual.push(frame.small)
         self.pictures.push(frame.small, cut)
         if self.sampler.looks(frame.small, cut):
-            wanted = self.sampler.wants(frame.small)
+            rows = self.sampler.wants(frame.small)
             text = self.stages.get("text")
             if text and self.reader and text.error is None:
-                full = frame.full() if wanted else None
+                full = frame.full() if rows else None
                 with text.at_work():
                     self.reader.see(frame.small.time_s, frame.small.luma)
-                    if full is not None:
-                        self.reader.read(frame.small.time_s, full)
+                    if rows and full is not None:
+                        self.reader.read(frame.small.time_s, full, rows)
         frame.small.release()
 
     def hear(self, regions: list[Region]) -> None:
