@@ -25,7 +25,9 @@ WINDOW_S = 0.26  # two drawings of an animation on threes (24 fps) are this far 
 REPEATED = 0.5  # content score below which a frame repeats the one before, codec noise included
 COMPARABLE = 3.0  # how many times the contrast of one picture another may have and still be compared at full weight
 TINT = 18.0  # tint change between neighbouring frames that camera and lights never make: two title cards
+LEAST_LEVELS = 1.5  # mean difference (0..255) below which two pictures are both black to the eye, whatever their hues
 BACK_LIKENESS = 0.6  # the picture is back after a flash if it is so much like the one before it,
+STRUCTURED = 12.0  # standard deviation of luma that a flash, however dirty, does not have
 DETOUR_SHARE = 0.75  # two shots differ by less than this share of the way over the frames between them: a detour
 BACK_SHARE = 0.5  # and differs from it by less than this share of what the frames between do
 
@@ -100,7 +102,7 @@ def is_new_picture(before: Moment, after: Moment) -> bool:
     score (of `after`), and likeness counts less between a plain and a rich picture: both may be alike by chance.
     """
     left, right = within_bars(before, after)
-    if not spreads(left, right):
+    if difference(left, right) < LEAST_LEVELS or not spreads(left, right):
         return False
     limit = ALIKE + 0.15 * min(1.0, max(0.0, (after.score - 27.0) / 40.0))
     contrasts = sorted((left.deviation, right.deviation))
@@ -108,18 +110,20 @@ def is_new_picture(before: Moment, after: Moment) -> bool:
     return comparable * likeness(left, right) < limit or tint_change(left, right) > TINT
 
 
-def is_flash(moments: Sequence[Moment], index: int, flash_s: float) -> bool:
+def is_flash(moments: Sequence[Moment], index: int, flash_s: float, min_shot_s: float) -> bool:
     """Whether the change at `index` is part of a flash: some picture from before it is back within `flash_s`.
 
-    Compares across the flash, every earlier frame with every later one at most `flash_s` (and one frame) apart.
+    Compares across the flash, every earlier frame with every later one at most `flash_s` (and one frame) apart. Another
+    picture that is shown in between for `min_shot_s` or longer is a shot of a fast montage, and no flash.
     """
     longest_s = flash_s + moments[index].time_s - moments[index - 1].time_s
     start = next(place for place, moment in enumerate(moments) if moments[index].time_s - moment.time_s <= longest_s)
-    return any(_comes_back(moments, place, index, longest_s) for place in range(start, index))
+    return any(_flashes(moments, place, index, longest_s, min_shot_s) for place in range(start, index))
 
 
-def _comes_back(moments: Sequence[Moment], place: int, index: int, longest_s: float) -> bool:
+def _flashes(moments: Sequence[Moment], place: int, index: int, longest_s: float, min_shot_s: float) -> bool:
     before, farthest = moments[place], 0.0
+    aways: list[float] = []
     for later in range(place + 1, len(moments)):
         after = moments[later]
         if after.time_s - before.time_s > longest_s:
@@ -127,9 +131,17 @@ def _comes_back(moments: Sequence[Moment], place: int, index: int, longest_s: fl
         away = difference(before, after)
         back = later >= index and away <= BACK_SHARE * farthest and farthest >= UNIFORM_LEVELS
         if back and likeness(*within_bars(before, after)) >= BACK_LIKENESS:
-            return True
+            between = [moments[place + 1 + i] for i, far in enumerate(aways) if far > BACK_SHARE * farthest]
+            lasts_s = after.time_s - between[0].time_s
+            return lasts_s < min_shot_s - 1e-3 or not _is_other_shot(before, between[len(between) // 2])
         farthest = max(farthest, away)
+        aways.append(away)
     return False
+
+
+def _is_other_shot(before: Moment, between: Moment) -> bool:
+    """Whether a picture has a structure of its own; a flash is empty, or the same picture in other light."""
+    return between.deviation >= STRUCTURED and likeness(*within_bars(before, between)) < BACK_LIKENESS
 
 
 class CutFinder:
@@ -164,7 +176,7 @@ class CutFinder:
         index = next(index for index, moment in enumerate(moments) if moment is candidate)
         if not stands_out(candidate.score, *adaptive_ratio(moments, index), self.settings):
             return
-        if is_flash(moments, index, self.settings.flash_s):
+        if is_flash(moments, index, self.settings.flash_s, self.settings.min_shot_s):
             return
         cut = (candidate.time_s, candidate.score)
         if not self.found or candidate.time_s - self.found[-1][0] >= self.settings.min_shot_s - 1e-3:

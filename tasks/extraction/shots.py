@@ -11,6 +11,7 @@ from tasks.records import Shot, Transition
 from tasks.settings import Shots
 
 RING_S = 1.2  # what cuts and fades look back on, beyond flash_s; dissolves keep their own, thinner ring
+JUMP = 1.5  # a cut of so many times the threshold is no part of a dissolve: what fitted as one brightens beside the cut
 RING_FRAMES = 8  # and never fewer frames than this, however far apart they are
 
 
@@ -50,7 +51,13 @@ class ShotDetector:
         for fades in self._fades:
             fades.finish(self._ring)
         fades_found = [fade for fades in self._fades for fade in fades.found]
-        dissolves = [blend for blend in self._dissolves.found if not any(_overlap(blend, fade) for fade in fades_found)]
+        jumps_s = [time_s for time_s, score in self._cuts.found if score >= JUMP * self.settings.content_threshold]
+        dissolves = [
+            blend
+            for blend in self._dissolves.found
+            if not any(_overlap(blend, fade) for fade in fades_found)
+            and not any(blend.start_s < time_s < blend.end_s for time_s in jumps_s)
+        ]
         boundaries = arbitrate(self._cuts.found, [*fades_found, *dissolves], self.settings.min_shot_s, end_s)
         starts: list[tuple[float, Transition | None]] = [(0.0, None), *boundaries]
         ends = [start_s for start_s, _ in boundaries] + [end_s]
