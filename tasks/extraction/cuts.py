@@ -16,6 +16,7 @@ from tasks.extraction.moments import (
     likeness,
     spreads,
     tint_change,
+    weighed_likeness,
     within_bars,
 )
 from tasks.settings import Shots
@@ -23,7 +24,6 @@ from tasks.settings import Shots
 WINDOW_FRAMES = 2  # AdaptiveDetector's window on each side
 WINDOW_S = 0.26  # two drawings of an animation on threes (24 fps) are this far apart
 REPEATED = 0.5  # content score below which a frame repeats the one before, codec noise included
-COMPARABLE = 3.0  # how many times the contrast of one picture another may have and still be compared at full weight
 TINT = 18.0  # tint change between neighbouring frames that camera and lights never make: two title cards
 LEAST_LEVELS = 1.5  # mean difference (0..255) below which two pictures are both black to the eye, whatever their hues
 BACK_LIKENESS = 0.6  # the picture is back after a flash if it is so much like the one before it,
@@ -99,15 +99,13 @@ def is_new_picture(before: Moment, after: Moment) -> bool:
     """Whether two neighbouring frames show different pictures: structure or tint changed, and in more than one zone.
 
     Camera movement keeps the structure, a change of exposure the tint. The limit on likeness rises with the content
-    score (of `after`), and likeness counts less between a plain and a rich picture: both may be alike by chance.
+    score (of `after`).
     """
     left, right = within_bars(before, after)
     if difference(left, right) < LEAST_LEVELS or not spreads(left, right):
         return False
     limit = ALIKE + 0.15 * min(1.0, max(0.0, (after.score - 27.0) / 40.0))
-    contrasts = sorted((left.deviation, right.deviation))
-    comparable = min(1.0, COMPARABLE * contrasts[0] / contrasts[1]) if contrasts[1] > 0 else 1.0
-    return comparable * likeness(left, right) < limit or tint_change(left, right) > TINT
+    return weighed_likeness(left, right) < limit or tint_change(left, right) > TINT
 
 
 def is_flash(moments: Sequence[Moment], index: int, flash_s: float, min_shot_s: float) -> bool:
@@ -141,7 +139,7 @@ def _flashes(moments: Sequence[Moment], place: int, index: int, longest_s: float
 
 def _is_other_shot(before: Moment, between: Moment) -> bool:
     """Whether a picture has a structure of its own; a flash is empty, or the same picture in other light."""
-    return between.deviation >= STRUCTURED and likeness(*within_bars(before, between)) < BACK_LIKENESS
+    return between.deviation >= STRUCTURED and weighed_likeness(*within_bars(before, between)) < BACK_LIKENESS
 
 
 class CutFinder:

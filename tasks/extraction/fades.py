@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tasks.extraction.moments import ALIKE, UNIFORM_LUMA, Moment, likeness
+from tasks.extraction.moments import ALIKE, UNIFORM_LUMA, Moment, weighed_likeness
 from tasks.records import Transition
 
 RAMP_S = 0.5  # how far before and after the black its brightness is compared
@@ -109,4 +109,4 @@ class FadeFinder:
 
 def _is_flash(before: Moment, after: Moment) -> bool:
     structure = max(before.deviation, after.deviation)
-    return structure < UNIFORM_LUMA or likeness(before, after) >= ALIKE
+    return structure < UNIFORM_LUMA or weighed_likeness(before, after) >= ALIKE

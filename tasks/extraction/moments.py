@@ -18,6 +18,7 @@ EVEN_LEVELS = 14  # how far a pixel of an empty black or white picture may be fr
 EVEN_SHARE = 0.93  # and how much of the picture must be that near
 UNIFORM_LEVELS = 8.0  # colour difference that tells two pictures without structure apart
 ALIKE = 0.7  # two pictures correlate better than this within a shot; across 25 real cuts it was 0.02 to 0.55
+COMPARABLE = 3.0  # how many times the contrast of one picture another may have and still be compared at full weight
 BAR_LUMA = 24  # a bar is darker than this
 BLOCKS = 6  # the picture is cut into 6 x 6 blocks to see how far a change spreads
 
@@ -82,6 +83,13 @@ def likeness(left: Moment, right: Moment) -> float:
         return _correlation(left.gray, right.gray)
     pairs = zip(structures, (left.gray, right.gray), (right.gray, left.gray), strict=True)
     return max(_correlation(_middle(sought), whole) if own >= UNIFORM_LUMA / 2 else 0.0 for own, sought, whole in pairs)
+
+
+def weighed_likeness(left: Moment, right: Moment) -> float:
+    """The likeness, which counts less between a plain and a rich picture: both may be alike by chance."""
+    contrasts = sorted((left.deviation, right.deviation))
+    comparable = min(1.0, COMPARABLE * contrasts[0] / contrasts[1]) if contrasts[1] > 0 else 1.0
+    return comparable * likeness(left, right)
 
 
 def _middle(image: Image) -> Image:
