@@ -25,8 +25,8 @@ SPANS: tuple[tuple[str, float, float, tuple[float, float, float, float]], ...] =
     ("psd_testvideo.mp4", 13.4, 17.2, (0, 0, 1, 0.8)),
     ("psd_testvideo.mp4", 20.2, 22.0, (0, 0, 1, 0.8)),
     ("car-detection.mp4", 5.0, 18.0, (0.05, 0.1, 0.95, 1)),
-    ("dj_video3.mp4", 4.0, 19.0, (0, 0, 1, 0.74)),
-    ("dj_video3.mp4", 37.0, 44.0, (0, 0, 1, 0.74)),
+    ("dj_video3.mp4", 4.4, 10.9, (0, 0, 1, 0.74)),  # it jumps at 4.29, 11.0, 22.0 and 40.0 s
+    ("dj_video3.mp4", 11.1, 19.3, (0, 0, 1, 0.74)),
 )
 TALKING = (8, 9)  # spans of people who talk
 #: Drawn scenes without a letter in them, and options of theirs.

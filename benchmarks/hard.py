@@ -51,10 +51,11 @@ SENTENCES = (
     "i tried it every day for a month and this is what i learned", "take two eggs and a cup of milk",
     "most people do not know about this", "follow me for more tips like this one",
 )  # fmt: skip
-WORDS = tuple(
+MONOLOGUE = (
     "this is the one thing nobody tells you about money and it will change how you think every single day because "
-    "most people never start so here are three easy steps that really work".split()  # noqa: SIM905
+    "most people never start so here are three easy steps that really work"
 )
+WORDS = MONOLOGUE.split()
 
 
 @dataclass(frozen=True)
@@ -549,7 +550,7 @@ def jumps(name: str, rng: np.random.Generator) -> Clip:
     zooms = (1.0, 1.3, 1.0, 1.35)
     parts: list[tuple[float, Scene]] = []
     for k, zoom in enumerate(zooms):
-        scene = real(*TALL, span, 1.7 * k) if has_media() else drawn(*TALL, rng, 17)
+        scene = real(*TALL, span, 1.6 * k) if has_media() else drawn(*TALL, rng, 17)
         parts.append((length, punched(scene, zoom)))
     picture, cuts = joined(parts)
     labels = _spread(rng, _phrases(rng, 4), 0.1, 1.2, 0.2, y=0.72, size=0.08)

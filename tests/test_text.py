@@ -248,6 +248,14 @@ def test_rows_that_are_not_read_keep_their_texts_and_cut_off_lines_are_none() ->
     assert_rows(reader.finish([Span(start_s=0, end_s=4.0)]), captions)
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"), [("0000", False), ("O", False), ("oO 0", False), ("0", True), ("100", True), ("Ooh", True)]
+)
+def test_rows_of_circles_are_no_text(said: str, kept: bool) -> None:
+    texts = follow(Scripted([said] * 4), Caption("hello there", 0, 2), 2.0)
+    assert [row.text for row in texts.texts] == ([said] if kept else [])
+
+
 def test_memory_is_bounded_by_seconds_not_by_the_video() -> None:
     reader = TextReader(Scripted(["on and on"] * 1000, batch_frames=2), Text())
     frame = draw([Caption("on and on", 0, 999)], 0.0, still)

@@ -19,6 +19,7 @@ GROWN_LETTERS = 3  # shorter texts are not taken for the beginning of a longer o
 FEW_LETTERS = 3  # in things that look like letters, no more than these are found
 FEW_CONFIDENCE = 0.85  # least confidence of one character, and of a few that are gone at once
 FEW_S = 0.4  # least time that one character stays, and that unsure ones do
+CIRCLES = "0oO〇○"  # wheels, lamps, planets and rows of buttons are read as these, surely even
 PATTERN_HEIGHT = 0.5  # of the frame; a few letters as high as this are windows, ribs, fingers
 
 
@@ -97,12 +98,20 @@ def is_text(track: Track, least_confidence: float) -> bool:
     found = letters(line.text)
     if not found or line.confidence < least_confidence:
         return False
+    if is_circles(line.text):
+        return False
     unsure, brief = line.confidence < FEW_CONFIDENCE, track.seen_s - track.start_s < FEW_S
     if len(found) == 1 and (unsure or brief):
         return False
     if len(found) <= FEW_LETTERS:
         return not (unsure and brief) and line.box.height <= PATTERN_HEIGHT
     return True
+
+
+def is_circles(text: str) -> bool:
+    """Nothing but round signs; a single zero can be the end of a countdown."""
+    signs = "".join(text.split())
+    return signs != "0" and all(sign in CIRCLES for sign in signs)
 
 
 def in_windows(track: Track, windows: tuple[Span, ...]) -> list[OnScreenText]:
