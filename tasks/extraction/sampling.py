@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -136,9 +137,17 @@ def new_edges(edges: Image, luma: Image, known_luma: Image, known_edges: Image) 
 
 def block_density(edges: Image) -> NDArray[np.float32]:
     """Mean of each block: uint8 [H, W] -> float32 [H / 12, W / 12] in 0..255."""
-    height, width = edges.shape
-    blocks = (max(1, width // BLOCK_PX), max(1, height // BLOCK_PX))
-    return cv2.resize(edges, blocks, interpolation=cv2.INTER_AREA).astype(np.float32)
+    lines, areas = _grid(*edges.shape)
+    sums = np.diff(np.diff(cv2.integral(edges)[lines], axis=0), axis=1)
+    density: NDArray[np.float32] = (sums / areas).astype(np.float32)
+    return density
+
+
+@lru_cache(maxsize=8)
+def _grid(height: int, width: int) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.float32]]:
+    """The corners of the blocks, as an index, and the blocks' areas in pixels."""
+    rows, columns = (np.linspace(0, px, max(1, px // BLOCK_PX) + 1).round().astype(np.intp) for px in (height, width))
+    return np.ix_(rows, columns), np.outer(np.diff(rows), np.diff(columns)).astype(np.float32)
 
 
 def nth_largest(values: NDArray[np.float32], rank: int) -> float:
