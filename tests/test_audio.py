@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tasks.extraction.audio import FLOOR_DB, AudioMeter, Region
+from tasks.extraction.pcm import Chunk, Resampler
 from tasks.extraction.regions import RegionCutter, quietest
 from tasks.extraction.vad import BLOCK, SAMPLE_RATE, VadStream, load_vad
 from tasks.records import Sound
@@ -101,6 +103,53 @@ def test_stream_in_pieces_equals_one_call() -> None:
     np.testing.assert_array_equal(np.concatenate([*found, pieces.finish()]), expected)
     assert len(expected) == math.ceil(len(pcm) / BLOCK)
     assert 0.6 < (expected > 0.5).mean() < 0.75
+
+
+def frames_of(samples: NDArray[np.float32], rate: int, start_s: float = 0.0, size: int = 1024) -> list[av.AudioFrame]:
+    """float32 [channels, n] as a decoder gives it."""
+    frames = []
+    for first in range(0, samples.shape[1], size):
+        part = np.ascontiguousarray(samples[:, first : first + size])
+        frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="stereo" if len(samples) == 2 else "mono")
+        frame.sample_rate, frame.time_base = rate, Fraction(1, rate)
+        frame.pts = round(start_s * rate) + first
+        frames.append(frame)
+    return frames
+
+
+def resampled(frames: list[av.AudioFrame]) -> list[Chunk]:
+    resampler = Resampler()
+    return [chunk for frame in frames for chunk in resampler.push(frame)] + resampler.finish()
+
+
+def laid_out(chunks: list[Chunk], seconds: float) -> Pcm:
+    track = np.zeros(round(seconds * SAMPLE_RATE), np.int16)
+    for chunk in chunks:
+        first = round(chunk.start_s * SAMPLE_RATE)
+        track[first : first + len(chunk.pcm)] = chunk.pcm[: len(track) - first]
+    return track
+
+
+def test_resampling_by_the_second_is_that_of_the_whole_to_the_sample() -> None:
+    moments = np.arange(round(3.3 * 44_100)) / 44_100
+    sound = np.stack([0.5 * np.sin(2 * np.pi * 440 * moments)] * 2).astype(np.float32)
+    chunks = resampled(frames_of(sound, 44_100, start_s=0.25))
+    assert sum(len(chunk.pcm) for chunk in chunks) == pytest.approx(3.3 * SAMPLE_RATE, abs=2)
+    for before, after in pairwise(chunks):
+        assert after.start_s == pytest.approx(before.start_s + len(before.pcm) / SAMPLE_RATE, abs=2 / SAMPLE_RATE)
+    heard = laid_out(chunks, 3.6)[round(0.5 * SAMPLE_RATE) : 3 * SAMPLE_RATE].astype(float)
+    times = np.arange(len(heard)) / SAMPLE_RATE + 0.25  # of the tone, which begins at 0.25 s
+    assert np.abs(heard - 16384 * np.sin(2 * np.pi * 440 * times)).max() < 16384 * 2 * np.pi * 440 / SAMPLE_RATE
+
+
+def test_rate_and_layout_may_change_and_gaps_keep_their_place() -> None:
+    loud = np.full((2, 22_050), 0.5, np.float32)
+    frames = frames_of(loud, 44_100) + frames_of(loud[:1, :12_000], 24_000, start_s=0.5)
+    frames += frames_of(loud[:1, :12_000], 24_000, start_s=2.0)
+    track = np.abs(laid_out(resampled(frames), 2.5).astype(float))
+    assert track[800 : round(0.95 * SAMPLE_RATE)].min() > 8000
+    assert track[round(1.05 * SAMPLE_RATE) : round(1.95 * SAMPLE_RATE)].max() == 0
+    assert track[round(2.05 * SAMPLE_RATE) : round(2.45 * SAMPLE_RATE)].min() > 8000
 
 
 def test_voice_activity_does_not_import_torch() -> None:

@@ -188,6 +188,19 @@ def test_sizes_and_pixel_formats_of_all_kinds(tmp_path: Path, name: str, options
     assert found.sound is None
 
 
+def test_a_picture_that_stands_still_has_one_thumb_and_ten_bits_look_like_eight(tmp_path: Path) -> None:
+    images = [*[next(moving(1))] * 10, *moving(10)]
+    thumbs = {}
+    for name, codec, pix_fmt in (("eight.mkv", "libx264", "yuv420p"), ("ten.mkv", "libx264", "yuv420p10le")):
+        path = write_clip(tmp_path / name, images, codec=codec, pix_fmt=pix_fmt, crf=10)
+        with Media(path, SETTINGS.sources, SETTINGS.decode) as media:
+            small = [item.small for item in media if isinstance(item, Frame)]
+        assert all(frame.thumb is small[0].thumb for frame in small[1:8])
+        assert len({id(frame.thumb) for frame in small[11:]}) == 9
+        thumbs[name] = small[-1].thumb
+    assert cv2.absdiff(thumbs["eight.mkv"], thumbs["ten.mkv"]).mean() < 4.0  # chroma of eight bits is coarse
+
+
 def test_sound_and_pictures_share_one_clock(tmp_path: Path) -> None:
     """A tone that begins at one second is heard there, whatever the container adds at the start."""
     sound = np.concatenate([np.zeros(16000, np.int16), tone(1.0)])

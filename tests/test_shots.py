@@ -122,6 +122,27 @@ def test_flashes_are_not_cuts(flash: list[float]) -> None:
     assert boundaries(detect(frames)) == [(2.0, "cut")]
 
 
+@pytest.mark.parametrize(("frames_shown", "cuts"), [(3, 0), (6, 2)])
+def test_another_picture_is_a_shot_if_it_stays_as_long_as_one(frames_shown: int, cuts: int) -> None:
+    """A B A: a quarter of a second of B belongs to a montage, an eighth is a glitch."""
+    first, other = scene(1, 60), scene(2, frames_shown)
+    found = boundaries(detect([*first[:30], *other, *first[30:]]))
+    assert found == [(30 / FPS, "cut"), (round((30 + frames_shown) / FPS, 3), "cut")][:cuts]
+
+
+def test_near_black_pictures_have_no_cuts_between_them() -> None:
+    """Hue means nothing there, but the content score counts it."""
+    reddish, bluish = (np.full((144, 256, 3), colour, np.uint8) for colour in ((0, 0, 2), (2, 0, 0)))
+    frames = [*scene(1, 24), *[reddish] * 12, *[bluish] * 12, *scene(2, 24)]
+    assert [time_s for time_s, _ in boundaries(detect(frames))] == [1.0, 2.0]
+
+
+def test_a_cut_to_a_picture_that_brightens_is_a_cut() -> None:
+    dark = [(frame * 0.1).astype(np.uint8) for frame in scene(1, 40)]
+    rising = [(frame * min(1.0, 0.35 + index / 40)).astype(np.uint8) for index, frame in enumerate(scene(2, 60))]
+    assert boundaries(detect([*dark, *rising])) == [(round(40 / FPS, 3), "cut")]
+
+
 def test_camera_movement_is_no_cut() -> None:
     rng, picture = np.random.default_rng(5), still(3)
     pan = [view(picture, x=min(1.0, index / 20)) for index in range(40)]
