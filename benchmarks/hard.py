@@ -15,6 +15,7 @@ import argparse
 import bisect
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -65,6 +66,7 @@ MAKERS: tuple[Maker, ...] = (
 
 def write(seed: int, maker: str, folder: Path) -> tuple[str, dict[str, Any]]:
     """Write one clip into the folder; its file name and its facts for truth.json."""
+    os.environ["SVT_LOG"] = "1"  # or the AV1 encoder talks on stderr
     rng = np.random.default_rng([seed, *maker.encode()])
     clip = {make.__name__: make for make in MAKERS}[maker](maker.replace("_", "-"), rng)
     path = folder / f"{clip.name}-{seed}{clip.suffix}"
