@@ -201,7 +201,10 @@ class SpeechSettings(Section):
         default=None, description="Spoken language (ISO 639-1); found by the model if not given."
     )
     maxhmmpf: int = Field(
-        default=3000, ge=100, description="pocketsphinx: states per frame; fewer is faster and worse."
+        default=8000, ge=100, description="pocketsphinx: states per frame; fewer is faster and worse."
+    )
+    pl_weight: float = Field(
+        default=6.0, ge=0, description="pocketsphinx: weight of the phones ahead; more is faster, too much is worse."
     )
 
 

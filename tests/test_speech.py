@@ -237,7 +237,7 @@ def test_jfk() -> None:
     choice = choose_speech(SPHINX)
     said = transcribe(choice, regions, sound.duration_s, SPHINX)
     segments = checked(said.segments, regions)
-    assert word_error_rate(JFK, " ".join(segment.text for segment in segments)) <= 0.32
+    assert word_error_rate(JFK, " ".join(segment.text for segment in segments)) <= 0.23  # the whole track by defaults
     assert segments[0].start_s == pytest.approx(0.35, abs=0.15)
     assert segments[-1].end_s == pytest.approx(10.5, abs=0.3)
     assert (said.language, said.engine) == ("en", "pocketsphinx")
@@ -252,6 +252,25 @@ def test_what_was_heard_before_changes_nothing() -> None:
     alone = engine.transcribe(regions, {})
     assert alone[0]
     assert engine.transcribe(regions[::-1], {}) == alone[::-1]
+
+
+def test_quiet_speech_between_silences_is_heard() -> None:
+    pcm = np.concatenate([silence(3), decode("jfk.flac") // 10, silence(3)]).astype(np.int16)
+    sound, regions = listen(pcm)
+    said = transcribe(choose_speech(SPHINX), regions, sound.duration_s, SPHINX)
+    assert word_error_rate(JFK, " ".join(segment.text for segment in checked(said.segments, regions))) < 0.5
+    assert said.transcribed_s < 12  # of 17 s: silence never reaches the decoder
+
+
+def test_limits_of_the_search_reach_the_decoder() -> None:
+    regions = listen(decode("jfk.flac"))[1]
+    heard = []
+    for options in (SPHINX, SPHINX.model_copy(update={"pl_weight": 40.0}), SPHINX.model_copy(update={"maxhmmpf": 100})):
+        engine = load_speech(choose_speech(options), options)
+        assert engine is not None
+        found = engine.transcribe(regions, {})
+        heard.append(word_error_rate(JFK, " ".join(segment.text for part in found for segment in part)))
+    assert heard[0] < min(heard[1:])
 
 
 def test_noise_and_crumbs_of_sound_give_no_words() -> None:

@@ -40,7 +40,10 @@ class SphinxEngine:
         from pocketsphinx import Decoder
 
         self.model = choice.model
-        self._decoder = Decoder(maxhmmpf=settings.maxhmmpf, loglevel="FATAL")
+        # Twice the usual weight of the phones ahead halves the decoder's work at the same word error rate (0.387 over 481
+        # words of real speech, 0.391 with this limit of states, 0.399 with a limit of 3000 alone at about the same cost).
+        # Features and cepstral means cannot be set here: the model's feat.params override what is given.
+        self._decoder = Decoder(maxhmmpf=settings.maxhmmpf, pl_weight=settings.pl_weight, loglevel="FATAL")
         self._lock = Lock()
 
     def transcribe(self, regions: Sequence[Region], languages: Mapping[str, str | None]) -> list[list[Segment]]:
