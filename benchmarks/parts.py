@@ -20,7 +20,7 @@ from tasks.records import StageOutcome
 from tasks.settings import known_keys, load_settings
 
 STAGES = ("decode", "text", "speech")
-OWN_LIMIT = 30_000  # pocketsphinx's own maxhmmpf
+OWN_LIMITS = {"speech.maxhmmpf": 30_000, "speech.pl_weight": 3.0}  # pocketsphinx's own defaults
 NO_LIMIT_PX = 4096  # longer than any frame here
 GAPS = [key for key in known_keys() if key.startswith("sampling.") and key.endswith("gap_s")]
 ENGINES = {"text.engine": "rapidocr", "speech.engine": "pocketsphinx"}
@@ -47,7 +47,7 @@ PARTS = (
     Part("every crop read anew", {"text.reuse_difference": 0}),
     Part("no limit for the text detector", {"text.detector_px": NO_LIMIT_PX}),
     Part("the whole track to the speech engine", {"audio.vad_threshold": 1e-6, "audio.min_speech_s": 0}),
-    Part("pocketsphinx with its own limit", {"speech.maxhmmpf": OWN_LIMIT}),
+    Part("pocketsphinx with its own limits", OWN_LIMITS),
     Part("loop filter on", {"decode.skip_loop_filter": False}),
     Part("models loaded for each video", how="models anew"),
     Part("one worker", workers=1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +13,8 @@ from tasks.extraction.frames import Image
 from tasks.records import Box
 
 THUMBNAIL = (160, 24)  # width, height: what two crops are compared by
+WIDE_SPACE = 0.35  # of a line's height: the widest space within a line that detectors are known to split it at
+LEVEL = 0.45  # of a line's height: how much the tops and bottoms of its words may differ (descenders)
 UPRIGHT_ASPECT = 1.5  # a crop that is taller than this many widths is text turned by a quarter
 
 
@@ -39,6 +42,33 @@ def box_of(quad: NDArray[np.float32], frame: Image) -> Box:
     low = np.clip(quad.min(axis=0) / (width, height), 0, 1)
     high = np.clip(quad.max(axis=0) / (width, height), 0, 1)
     return Box(x=float(low[0]), y=float(low[1]), width=float(high[0] - low[0]), height=float(high[1] - low[1]))
+
+
+def whole_lines(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Quads [4, 2] of lines, where detectors split some at a wide space: level neighbours of one height are joined."""
+    lines: list[NDArray[np.float32]] = []
+    for quad in sorted(quads, key=lambda quad: float(quad[:, 0].min())):
+        before = next((index for index, line in enumerate(lines) if _goes_on(line, quad)), None)
+        if before is None:
+            lines.append(quad)
+            continue
+        (left, top), (right, bottom) = (
+            np.minimum(lines[before].min(0), quad.min(0)),
+            np.maximum(lines[before].max(0), quad.max(0)),
+        )
+        lines[before] = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
+    return sorted(lines, key=lambda quad: (float(quad[:, 1].min()), float(quad[:, 0].min())))
+
+
+def _goes_on(line: NDArray[np.float32], quad: NDArray[np.float32]) -> bool:
+    """Does a quad go on where a line ends, in the same height?"""
+    (_, top), (right, bottom) = line.min(0), line.max(0)
+    (left, upper), (_, lower) = quad.min(0), quad.max(0)
+    height = min(bottom - top, lower - upper)
+    if abs(upper - top) > LEVEL * height or abs(lower - bottom) > LEVEL * height:
+        return False
+    level = all(abs(float(side[1, 1] - side[0, 1])) < LEVEL * height for side in (line, quad))
+    return bool(level and -height < left - right < WIDE_SPACE * height)
 
 
 def shared_area(a: Box, b: Box) -> float:

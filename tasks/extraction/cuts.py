@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-import cv2
+from scenedetect import ContentDetector, FrameTimecode
 
 from tasks.extraction.frames import Image, SmallFrame
 from tasks.extraction.moments import (
@@ -29,30 +29,23 @@ LEAST_LEVELS = 1.5  # mean difference (0..255) below which two pictures are both
 BACK_LIKENESS = 0.6  # the picture is back after a flash if it is so much like the one before it,
 STRUCTURED = 12.0  # standard deviation of luma that a flash, however dirty, does not have
 DETOUR_SHARE = 0.75  # two shots differ by less than this share of the way over the frames between them: a detour
+_UNTIMED = FrameTimecode(0, fps=25.0)  # the score knows no time: only the statistics that we do not keep would
 BACK_SHARE = 0.5  # and differs from it by less than this share of what the frames between do
 
 
-class ContentScore:
-    """The frame score of PySceneDetect 0.7's `ContentDetector` with its default weights; a test holds the two equal.
-
-    It is computed anew because a norm over the three channels at once is several times cheaper than splitting them, and
-    because a picture that did not change need not be looked at.
-    """
+class ContentScore(ContentDetector):  # type: ignore[misc]  # it is untyped to mypy
+    """PySceneDetect's ContentDetector, fed frame by frame for its score alone, as its own AdaptiveDetector uses it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._thumb: Image | None = None
-        self._hsv: Image | None = None
 
     def of(self, frame: SmallFrame) -> float:
         """Mean absolute difference of hue, saturation and value (0..255) to the frame before; 0 for the first."""
-        if frame.thumb is self._thumb:
+        if frame.thumb is self._thumb:  # nothing changed
             return 0.0
-        bgr, last = frame.thumb, self._hsv
-        if last is not None and bgr.shape != last.shape:
-            bgr = cv2.resize(bgr, (last.shape[1], last.shape[0]))  # type: ignore[assignment]
-        hsv: Image = cv2.cvtColor(bgr, cv2.COLOR_BGR2HSV)  # type: ignore[assignment]
-        self._thumb, self._hsv = frame.thumb, hsv
-        return 0.0 if last is None else cv2.norm(hsv, last, cv2.NORM_L1) / hsv.size
+        self._thumb = frame.thumb
+        return float(self._calculate_frame_score(_UNTIMED, frame.thumb))
 
 
 def adaptive_ratio(moments: Sequence[Moment], index: int) -> tuple[float, float]:

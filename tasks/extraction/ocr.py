@@ -103,4 +103,6 @@ def load_ocr(choice: OcrChoice, settings: Text) -> OcrEngine:
 
 
 def _rapid(note: str | None) -> OcrChoice:
-    return OcrChoice("rapidocr", f"{RAPID_MODEL} rapidocr-{version('rapidocr')}", "cpu", note)
+    return OcrChoice(
+        "rapidocr", f"{RAPID_MODEL} rapidocr-{version('rapidocr')} openvino-{version('openvino')}", "cpu", note
+    )

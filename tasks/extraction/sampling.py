@@ -28,6 +28,7 @@ CHANGED_BLOCKS = 3  # so many blocks must have changed for a change of the pictu
 NEW_BLOCKS = 2  # and so many hold new text: "GO" has no more; what stood still is no spark
 TEXT_DENSITY = 40  # of strong edges in some block of any text; the strokes of large titles have the least
 ROW_MARGIN = 0.05  # of the frame's height, kept above and below the rows that may hold text
+MOST_ROWS = 0.7  # of a frame; where more of it may hold text, all of it is read
 SETTLE_S = 0.12  # after a cut the picture needs some frames to become sharp
 
 WHOLE = (0.0, 1.0)
@@ -56,11 +57,13 @@ class Sampler:
         self.windows = windows(duration_s, settings)
         self.samples = 0
         self._checked_s = float("-inf")
-        self._sampled_s = float("-inf")
+        self._sampled_s = self._searched_s = float(
+            "-inf"
+        )  # when rows were read last, and when all that could hold text
         self._cut_s: float | None = None
         self._looks: deque[tuple[Image, Image]] = deque(maxlen=STILL_LOOKS)  # luma and strong edges, in this shot
-        self._known: tuple[Image, Image] | None = None  # luma and strong edges of the frame that was read last
-        self._known_density: NDArray[np.float32] | None = None
+        self._known: tuple[Image, Image] | None = None  # luma and strong edges of each row when it was read last
+        self._searched_density: NDArray[np.float32] | None = None
 
     def looks(self, frame: SmallFrame, cut: bool) -> bool:
         """Is the frame one that text is followed in: inside a window, and `check_s` after the last such frame?"""
@@ -73,38 +76,50 @@ class Sampler:
         return cut or frame.time_s - self._checked_s >= self.settings.check_s - 5e-4
 
     def wants(self, frame: SmallFrame) -> Rows | None:
-        """The rows to read of a frame that `looks` accepted; None where it need not be read."""
+        """The rows to read of a frame that `looks` accepted; None where it need not be read or holds nothing like text."""
         self._checked_s = frame.time_s
         edges = strong_edges(frame.luma)
         self._looks.append((frame.luma, edges))
-        rows = self._rows(frame.time_s, edges)
-        if rows is None:
-            return None
-        self._sampled_s, self._cut_s = frame.time_s, None
-        self._known = frame.luma, cv2.dilate(edges, np.ones((3, 3), np.uint8))  # type: ignore[assignment]
-        self._known_density = block_density(edges)
-        if rows[0] < rows[1]:
-            self.samples += 1
-            return rows
-        return None
-
-    def _rows(self, time_s: float, edges: Image) -> Rows | None:
-        """What to read now; no rows at all (first = last) where a frame was due and holds nothing like text."""
-        since_s = time_s - self._sampled_s
-        if self._known is None or self._known[0].shape != edges.shape or self._known_density is None:
-            return rows_of(block_density(edges) > TEXT_DENSITY)
-        if self._cut_s is not None and time_s - self._cut_s >= SETTLE_S:
-            return rows_of(block_density(edges) > TEXT_DENSITY)
-        if since_s >= self.settings.min_gap_s and len(self._looks) == STILL_LOOKS:
-            new = block_density(new_edges(still_edges(self._looks), self._looks[-1][0], *self._known))
-            if nth_largest(new, NEW_BLOCKS) > self.settings.new_text:
-                return rows_of(new > self.settings.new_text / 4)
-        if since_s >= self.settings.max_gap_s:
+        known = frame.luma, cv2.dilate(edges, np.ones((3, 3), np.uint8))
+        rows = self._new_rows(frame.time_s)
+        if rows is not None and rows != WHOLE and self._known is not None:
+            height = edges.shape[0]
+            read = slice(round(rows[0] * height), round(rows[1] * height))
+            for kept, image in zip(self._known, known, strict=True):
+                kept[read] = image[read]
+        elif rows == WHOLE or self._is_due(frame.time_s, edges):
             density = block_density(edges)
-            changed = nth_largest(np.abs(density - self._known_density), CHANGED_BLOCKS) > self.settings.edge_change
-            if changed or since_s >= self.settings.still_gap_s:
-                return rows_of(density > TEXT_DENSITY)
-        return None
+            self._searched_s, self._searched_density, self._cut_s = frame.time_s, density, None
+            self._known = known[0].copy(), known[1]  # type: ignore[assignment]
+            rows = rows_of(density > TEXT_DENSITY)
+        if rows is not None:
+            self._sampled_s = frame.time_s
+            self.samples += 1
+        return rows
+
+    def _new_rows(self, time_s: float) -> Rows | None:
+        """The rows around edges that have stood still and were not there when those rows were read."""
+        if self._known is None or len(self._looks) < STILL_LOOKS or time_s - self._sampled_s < self.settings.min_gap_s:
+            return None
+        luma, edges = self._looks[-1]
+        if self._known[0].shape != edges.shape:
+            return None
+        new = block_density(new_edges(still_edges(self._looks), luma, *self._known))
+        if nth_largest(new, NEW_BLOCKS) <= self.settings.new_text:
+            return None
+        return rows_of(new > self.settings.new_text / 2)
+
+    def _is_due(self, time_s: float, edges: Image) -> bool:
+        """Should all of the frame be searched: the first one, a moment after a cut, or now and then?"""
+        if self._known is None or self._searched_density is None or self._known[0].shape != edges.shape:
+            return True
+        if self._cut_s is not None and time_s - self._cut_s >= SETTLE_S:
+            return True
+        since_s = time_s - self._searched_s
+        if since_s < self.settings.max_gap_s:
+            return False
+        change = nth_largest(np.abs(block_density(edges) - self._searched_density), CHANGED_BLOCKS)
+        return change > self.settings.edge_change or since_s >= self.settings.still_gap_s
 
     def sampled(self, end_s: float) -> tuple[Span, ...]:
         """The windows as far as the video really went."""
@@ -157,10 +172,12 @@ def nth_largest(values: NDArray[np.float32], rank: int) -> float:
     return float(np.partition(flat, flat.size - rank)[flat.size - rank])
 
 
-def rows_of(blocks: NDArray[np.bool_]) -> Rows:
-    """From the first to the last row with a block that is set, with the margin; (0, 0) where none is."""
+def rows_of(blocks: NDArray[np.bool_]) -> Rows | None:
+    """From the first to the last row with a block that is set, with the margin; None where none is, all where most are."""
     set_rows = np.flatnonzero(blocks.any(axis=1))
     if not set_rows.size:
-        return 0.0, 0.0
+        return None
     height = blocks.shape[0]
-    return max(0.0, set_rows[0] / height - ROW_MARGIN), min(1.0, (set_rows[-1] + 1) / height + ROW_MARGIN)
+    first = max(0.0, float(set_rows[0] / height) - ROW_MARGIN)
+    last = min(1.0, float((set_rows[-1] + 1) / height) + ROW_MARGIN)
+    return (first, last) if last - first < MOST_ROWS else WHOLE

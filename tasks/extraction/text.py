@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tasks.extraction.crops import Crop
 from tasks.extraction.frames import Image
 from tasks.extraction.ocr import OcrEngine, Quad, Strip
 from tasks.extraction.presence import LumaHistory, Template
-from tasks.extraction.sampling import WHOLE, Rows
+from tasks.extraction.sampling import MOST_ROWS, WHOLE, Rows
 from tasks.extraction.tracks import Track, in_windows, is_text, part_of
 from tasks.records import Box, Span, TextLine, Texts
 from tasks.settings import Text
@@ -19,7 +20,7 @@ HISTORY_S = 2.5  # luma kept from before the last read frame, for texts that wer
 STAYED_OVERLAP = 0.7  # of the boxes of a text that did not move
 FOUND_PIXELS = 4  # a smaller side is no text
 SURELY_THERE = 0.85  # agreement with its edges above which an open text need not be searched again
-MOST_ROWS = 0.7  # of a frame; a larger part is not worth the trouble
+ROW_STEPS = 10  # strips begin and end at tenths of a frame: an engine may compile for each shape
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,13 @@ class TextReader:
                 bottom = max(bottom, track.box.y + 1.5 * track.box.height)
         if self.engine.batch_frames > 1 or bottom - top > MOST_ROWS:
             return Strip(frame, 0, height)
-        return Strip(frame, max(0, round(top * height)), min(height, round(bottom * height)))
+        first, last = math.floor(top * ROW_STEPS), math.ceil(bottom * ROW_STEPS)
+        return Strip(frame, max(0, first * height // ROW_STEPS), min(height, last * height // ROW_STEPS))
 
     def _find(self, strip: Strip, quads: Sequence[Quad], wanted: list[tuple[Crop, Image]]) -> list[_Found]:
         """The lines of one strip; crops that changed since the frame before are added to `wanted`."""
         found = []
-        for quad in quads:
+        for quad in crops.whole_lines(quads):
             if _is_cut_off(quad, strip):
                 continue
             box = crops.box_of(quad, strip.frame)
