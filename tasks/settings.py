@@ -179,6 +179,11 @@ class Text(Section):
     )
     download: bool = Field(default=True, description="May EasyOCR fetch missing weights?")
     detector_px: int = Field(default=736, ge=320, description="Longest side that the text detector sees.")
+    detail_px: int = Field(
+        default=1280,
+        ge=320,
+        description="The same for large pictures that stand still: slides and screens, with small print.",
+    )
     min_confidence: float = Field(default=0.6, ge=0, le=1, description="Readings below are dropped.")
     reuse_difference: float = Field(
         default=4.0, ge=0, description="Mean grey difference below which a crop's reading is reused."

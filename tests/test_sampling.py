@@ -61,7 +61,7 @@ def test_a_still_slide_is_read_once_and_then_seldom() -> None:
 @pytest.mark.parametrize("text", ["watch this", "GO", "3"])
 def test_text_that_appears_is_read_at_once_and_only_its_rows(background: Draw, text: str) -> None:
     found = reads(lambda at_s: written(background(at_s), text, 225) if at_s >= 0.8 else background(at_s), 1.5)
-    (time_s, (top, bottom)) = next((time_s, rows) for time_s, rows in found if time_s >= 0.8)
+    (time_s, (top, bottom, _)) = next((time_s, rows) for time_s, rows in found if time_s >= 0.8)
     assert time_s <= 1.2
     assert 0.55 < top < 0.78 and 0.83 < bottom <= 1.0
 
@@ -82,3 +82,10 @@ def test_a_scene_that_only_moves_is_read_now_and_then() -> None:
 def test_each_shot_is_read_a_moment_after_its_cut() -> None:
     found = reads(lambda at_s: scene(at_s + (100 if at_s >= 1.0 else 0)), 1.6, cuts_s=(1.0,))
     assert [time_s for time_s, _ in found if time_s >= 1.0] == [pytest.approx(1.16, abs=0.05)]
+
+
+def test_slides_are_told_from_pictures_that_move() -> None:
+    """So that small print is looked for where there may be some: also in the frame that is read right after a cut."""
+    slides = reads(lambda at_s: written(plain(0), "first" if at_s < 1 else "second slide", 100), 2.0, cuts_s=(1.0,))
+    assert [rows.still for _, rows in slides] == [False, True]  # of the very first frame nothing is known
+    assert not any(rows.still for _, rows in reads(scene, 2.5))

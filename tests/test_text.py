@@ -11,6 +11,7 @@ import pytest
 from tasks.extraction import presence
 from tasks.extraction.frames import Image
 from tasks.extraction.ocr import OcrEngine, Quad, Strip, choose_ocr, load_ocr
+from tasks.extraction.sampling import Rows
 from tasks.extraction.text import HISTORY_S, TextReader
 from tasks.records import Span, Texts
 from tasks.settings import Text
@@ -239,7 +240,12 @@ def test_rows_that_are_not_read_keep_their_texts_and_cut_off_lines_are_none() ->
     """Only the strip with new text is searched; what is known elsewhere stays, and goes when its edges go."""
     captions = [Caption("my channel", 0.0, 3.0, y=50), Caption("something new", 1.0, 4.0)]
     reader = TextReader(load_ocr(choose_ocr(SETTINGS), SETTINGS), SETTINGS)
-    rows = {0: (0.0, 1.0), 12: (0.75, 1.0), 20: (0.12, 1.0), 35: (0.75, 1.0)}  # 0.12: through the letters at the top
+    rows = {
+        0: Rows(0.0, 1.0),
+        12: Rows(0.75, 1.0),
+        20: Rows(0.12, 1.0),
+        35: Rows(0.75, 1.0),
+    }  # 0.12: through the letters at the top
     for tick in range(40):
         frame = draw(captions, tick / 10, still)
         reader.see(tick / 10, luma_of(frame))

@@ -14,6 +14,7 @@ from tasks.records import Box
 
 THUMBNAIL = (160, 24)  # width, height: what two crops are compared by
 WIDE_SPACE = 0.35  # of a line's height: the widest space within a line that detectors are known to split it at
+LONE_LETTER = 1.5  # of a line's height: the width of what is split off
 LEVEL = 0.45  # of a line's height: how much the tops and bottoms of its words may differ (descenders)
 UPRIGHT_ASPECT = 1.5  # a crop that is taller than this many widths is text turned by a quarter
 
@@ -45,7 +46,7 @@ def box_of(quad: NDArray[np.float32], frame: Image) -> Box:
 
 
 def whole_lines(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Quads [4, 2] of lines, where detectors split some at a wide space: level neighbours of one height are joined."""
+    """Quads [4, 2] of lines, where detectors split a letter or digit off at a wide space: level neighbours are joined."""
     lines: list[NDArray[np.float32]] = []
     for quad in sorted(quads, key=lambda quad: float(quad[:, 0].min())):
         before = next((index for index, line in enumerate(lines) if _goes_on(line, quad)), None)
@@ -61,12 +62,14 @@ def whole_lines(quads: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32
 
 
 def _goes_on(line: NDArray[np.float32], quad: NDArray[np.float32]) -> bool:
-    """Does a quad go on where a line ends, in the same height?"""
+    """Does a quad go on where a line ends, in the same height, one of them being a lone letter or digit?"""
     (_, top), (right, bottom) = line.min(0), line.max(0)
     (left, upper), (_, lower) = quad.min(0), quad.max(0)
     height = min(bottom - top, lower - upper)
     if abs(upper - top) > LEVEL * height or abs(lower - bottom) > LEVEL * height:
         return False
+    if min(right - line[:, 0].min(), quad[:, 0].max() - left) > LONE_LETTER * height:
+        return False  # words next to each other may belong to two columns
     level = all(abs(float(side[1, 1] - side[0, 1])) < LEVEL * height for side in (line, quad))
     return bool(level and -height < left - right < WIDE_SPACE * height)
 

@@ -22,11 +22,15 @@ RAPID_MODEL = "PP-OCRv6_det_small+PP-OCRv6_rec_small"
 
 @dataclass(frozen=True)
 class Strip:
-    """The rows of a frame, uint8 [H, W, 3] BGR upright, that are searched for text: pixels from `top` to `bottom`."""
+    """The rows of a frame, uint8 [H, W, 3] BGR upright, that are searched for text: pixels from `top` to `bottom`.
+
+    still: the picture stands still, as slides do, and may hold small print.
+    """
 
     frame: Image
     top: int
     bottom: int
+    still: bool = False
 
     @property
     def image(self) -> Image:

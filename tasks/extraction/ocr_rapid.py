@@ -14,6 +14,7 @@ from tasks.extraction.ocr import OcrChoice, Quad, Strip
 from tasks.settings import Text
 
 DETECTOR = "PP-OCRv6_det_small.onnx"
+SMALL_PRINT = 2 / 3  # scale at which lines of 12 pixels are still found
 GRID_PX = 32  # the network halves its input five times
 
 
@@ -48,7 +49,7 @@ class RapidOcr:
         config.Rec.engine_cfg = config.EngineConfig.onnxruntime
         config.Rec.model_root_dir = config.Global.model_root_dir
         config.Rec.font_path = None
-        self._detector_px = settings.detector_px
+        self._settings = settings
         self._detector = TextDetector(config.Det)
         self._recogniser = TextRecognizer(config.Rec)
 
@@ -62,7 +63,9 @@ class RapidOcr:
         same lines.
         """
         image = strip.image
-        scale = min(1.0, self._detector_px / max(strip.frame.shape[:2]))
+        longest = max(strip.frame.shape[:2])
+        least_px = min(self._settings.detail_px, SMALL_PRINT * longest) if strip.still else 0
+        scale = min(1.0, max(self._settings.detector_px, least_px) / longest)
         height, width = (max(GRID_PX, round(side * scale / GRID_PX) * GRID_PX) for side in image.shape[:2])
         # scaled to [-1, 1], as its DetPreProcess does at three times the cost
         blob = cv2.dnn.blobFromImage(image, 1 / 127.5, (width, height), (127.5, 127.5, 127.5))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from tasks.settings import Sampling
 BLOCK_PX = 12  # of the luma image; about a caption's letter
 STRONG_GRADIENT = 96  # of 8-bit luma (Sobel, L1); below is texture and noise
 STILL_LOOKS = 3  # an edge has stood still when it was there in so many looks in a row,
+STILL_SHARE = 0.9  # of the strong edges have stood still in a still picture
 STILL_LUMA = 16  # and its luma changed by no more than this (compression changes it by less)
 SAME_LUMA = 40  # an edge is another one when its luma differs by more from what was read
 CHANGED_BLOCKS = 3  # so many blocks must have changed for a change of the picture
@@ -31,8 +33,19 @@ ROW_MARGIN = 0.05  # of the frame's height, kept above and below the rows that m
 MOST_ROWS = 0.7  # of a frame; where more of it may hold text, all of it is read
 SETTLE_S = 0.12  # after a cut the picture needs some frames to become sharp
 
-WHOLE = (0.0, 1.0)
-Rows = tuple[float, float]  # first and last of the rows to read, in fractions of the height
+
+class Rows(NamedTuple):
+    """What to read of a frame: from which row to which, in fractions of the height.
+
+    still: the picture stands still, as slides and screens do, and may hold small print.
+    """
+
+    top: float
+    bottom: float
+    still: bool = False
+
+
+WHOLE = Rows(0.0, 1.0)
 
 
 def windows(duration_s: float | None, settings: Sampling) -> tuple[Span, ...]:
@@ -84,7 +97,7 @@ class Sampler:
         rows = self._new_rows(frame.time_s)
         if rows is not None and rows != WHOLE and self._known is not None:
             height = edges.shape[0]
-            read = slice(round(rows[0] * height), round(rows[1] * height))
+            read = slice(round(rows.top * height), round(rows.bottom * height))
             for kept, image in zip(self._known, known, strict=True):
                 kept[read] = image[read]
         elif rows == WHOLE or self._is_due(frame.time_s, edges):
@@ -92,10 +105,11 @@ class Sampler:
             self._searched_s, self._searched_density, self._cut_s = frame.time_s, density, None
             self._known = known[0].copy(), known[1]  # type: ignore[assignment]
             rows = rows_of(density > TEXT_DENSITY)
-        if rows is not None:
-            self._sampled_s = frame.time_s
-            self.samples += 1
-        return rows
+        if rows is None:
+            return None
+        self._sampled_s = frame.time_s
+        self.samples += 1
+        return rows._replace(still=is_still(self._looks))
 
     def _new_rows(self, time_s: float) -> Rows | None:
         """The rows around edges that have stood still and were not there when those rows were read."""
@@ -113,8 +127,8 @@ class Sampler:
         """Should all of the frame be searched: the first one, a moment after a cut, or now and then?"""
         if self._known is None or self._searched_density is None or self._known[0].shape != edges.shape:
             return True
-        if self._cut_s is not None and time_s - self._cut_s >= SETTLE_S:
-            return True
+        if self._cut_s is not None:
+            return time_s - self._cut_s >= SETTLE_S
         since_s = time_s - self._searched_s
         if since_s < self.settings.max_gap_s:
             return False
@@ -142,6 +156,12 @@ def still_edges(looks: Sequence[tuple[Image, Image]]) -> Image:
         still = cv2.bitwise_and(still, edges)  # type: ignore[assignment]
     moved = cv2.threshold(cv2.subtract(brightest, darkest), STILL_LUMA, 255, cv2.THRESH_BINARY)[1]
     return cv2.subtract(still, moved)  # type: ignore[return-value]
+
+
+def is_still(looks: Sequence[tuple[Image, Image]]) -> bool:
+    """Has nearly everything in the picture stood still in all looks, more than one?"""
+    edges = cv2.countNonZero(looks[-1][1])
+    return len(looks) > 1 and cv2.countNonZero(still_edges(looks)) > STILL_SHARE * edges
 
 
 def new_edges(edges: Image, luma: Image, known_luma: Image, known_edges: Image) -> Image:
@@ -180,4 +200,4 @@ def rows_of(blocks: NDArray[np.bool_]) -> Rows | None:
     height = blocks.shape[0]
     first = max(0.0, float(set_rows[0] / height) - ROW_MARGIN)
     last = min(1.0, float((set_rows[-1] + 1) / height) + ROW_MARGIN)
-    return (first, last) if last - first < MOST_ROWS else WHOLE
+    return Rows(first, last) if last - first < MOST_ROWS else WHOLE

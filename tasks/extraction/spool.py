@@ -87,7 +87,7 @@ class SpoolReader:
                 if rows is None:
                     consumer.see(time_s, cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE))  # type: ignore[arg-type]
                 else:
-                    consumer.read(time_s, cv2.imdecode(encoded, cv2.IMREAD_COLOR), (rows[0], rows[1]))  # type: ignore[arg-type]
+                    consumer.read(time_s, cv2.imdecode(encoded, cv2.IMREAD_COLOR), Rows(*rows))  # type: ignore[arg-type]
 
     def regions(self, video_id: str) -> Iterator[Region]:
         with (self._folder / "regions.pcm").open("rb") as pcm:

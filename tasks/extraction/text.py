@@ -101,7 +101,7 @@ class TextReader:
 
     def _strip(self, time_s: float, frame: Image, rows: Rows) -> Strip:
         """The rows with new text, and those of open texts that may have gone or changed."""
-        top, bottom = rows
+        top, bottom, still = rows
         height = frame.shape[0]
         luma = self._history.at(time_s)
         for track in self._open:
@@ -109,9 +109,9 @@ class TextReader:
                 top = min(top, track.box.y - track.box.height / 2)
                 bottom = max(bottom, track.box.y + 1.5 * track.box.height)
         if self.engine.batch_frames > 1 or bottom - top > MOST_ROWS:
-            return Strip(frame, 0, height)
+            return Strip(frame, 0, height, still)
         first, last = math.floor(top * ROW_STEPS), math.ceil(bottom * ROW_STEPS)
-        return Strip(frame, max(0, first * height // ROW_STEPS), min(height, last * height // ROW_STEPS))
+        return Strip(frame, max(0, first * height // ROW_STEPS), min(height, last * height // ROW_STEPS), still)
 
     def _find(self, strip: Strip, quads: Sequence[Quad], wanted: list[tuple[Crop, Image]]) -> list[_Found]:
         """The lines of one strip; crops that changed since the frame before are added to `wanted`."""
