@@ -33,6 +33,9 @@ def main() -> None:
     )
     parser.add_argument("--long", action="store_true", help="also the 60-minute video")
     parser.add_argument("--rounds", type=int, default=2, help="of the sections corpus and parts")
+    parser.add_argument(
+        "--share", type=int, default=1, help="measure the sequential design on one in so many videos, others each run"
+    )
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--home", type=Path, default=home(), help="folder of the corpus and of the results")
     parser.add_argument(
@@ -62,7 +65,8 @@ def main() -> None:
 
         with console.status(section):
             if section == "corpus":
-                found = compare(whole, user, options.rounds, say)
+                turn = results.runs_of(kept, section)
+                found = compare(whole, user, options.rounds, options.share, turn, say)
             elif section == "parts":
                 found = run_parts(tenth, options.rounds, options.workers, say)
             elif section == "figures":

@@ -34,11 +34,18 @@ def sequential(videos: list[Path], home: Path) -> tuple[Seen, list[dict[str, Any
         return seen, judging.read_lines(out)
 
 
-def compare(source: Path, home: Path, rounds: int, say: Say) -> dict[str, Any]:
-    """Each round is a cold run of reelscope, the same run again, and a part of the sequential design's videos."""
+def compare(source: Path, home: Path, rounds: int, share: int, turn: int, say: Say) -> dict[str, Any]:
+    """Each round is a cold run of reelscope, the same run again, and a part of the sequential design's videos.
+
+    share: the sequential design is measured on one in so many videos (it keeps nothing from one to the next) and its
+        seconds are multiplied; `turn` says which, so that runs in turn measure them all.
+    """
     truth = judging.truth_of(source)
     # from large to small, dealt out, so that the parts are alike
     names = sorted(truth, key=lambda name: -(source / name).stat().st_size)
+    measured = names[turn % share :: share]
+    judged = {name: truth[name] for name in measured}
+    factor = len(names) / len(measured)
     cold: list[dict[str, Any]] = []
     again: list[float] = []
     parts: list[Seen] = []
@@ -53,10 +60,10 @@ def compare(source: Path, home: Path, rounds: int, say: Say) -> dict[str, Any]:
             if summary["failed"]:
                 raise RuntimeError(f"reelscope failed on {summary['failed']} videos: {summary['failures']}")
             cold.append(seen.figures() | {"stage_cpu_s": summary["stage_seconds"]})
-            quality = judging.judge_tables(out, source / "truth.json")
+            quality = judging.judge_tables(out, judged)
             say(f"round {number + 1} of {rounds}: reelscope again")
             again.append(reelscope(source, out, cache, home).wall_s)
-        mine = [source / name for name in names[number::rounds]]
+        mine = [source / name for name in measured[number::rounds]]
         say(f"round {number + 1} of {rounds}: the sequential design, {len(mine)} videos")
         part, read = sequential(mine, home)
         parts.append(part)
@@ -65,15 +72,16 @@ def compare(source: Path, home: Path, rounds: int, say: Say) -> dict[str, Any]:
     for row in rows:
         for stage, seconds in row["seconds"].items():
             for kind, spent in seconds.items():
-                stages[stage][kind] += spent
+                stages[stage][kind] += spent * factor
     return {
         "videos": len(names),
         "video_s": sum(facts["duration_s"] for facts in truth.values()),
         "cold": cold,
         "again_wall_s": again,
         "sequential": {
-            "wall_s": sum(part.wall_s for part in parts),
-            "cpu_s": sum(part.cpu_s for part in parts),
+            "measured": len(measured),
+            "wall_s": sum(part.wall_s for part in parts) * factor,
+            "cpu_s": sum(part.cpu_s for part in parts) * factor,
             "peak_mb": max(part.peak_mb for part in parts),
             "stages": stages,
         },

@@ -40,9 +40,8 @@ SHOWN = (
 )
 
 
-def judge_tables(out: Path, truth_path: Path) -> Figures:
-    """Figures of a finished run of reelscope."""
-    truth = read_truth(truth_path)
+def judge_tables(out: Path, truth: Mapping[str, Mapping[str, Any]]) -> Figures:
+    """Figures of a finished run of reelscope, over the videos that the truth names."""
     figures = evaluate(Tables(str(out)), truth).figures()
     return figures | {
         "wer_recorded_voice": evaluate(Tables(str(out)), _recorded(truth)).wer if _recorded(truth) else None

@@ -31,6 +31,11 @@ def store(folder: Path, section: str, data: Data) -> None:
     (folder / f"{section}-{now:%Y%m%dT%H%M%S}.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
+def runs_of(folder: Path, section: str) -> int:
+    """How many runs of a section are kept."""
+    return len(list(folder.glob(f"{section}-*.json")))
+
+
 def load(folder: Path) -> Runs:
     return {
         section: [
@@ -172,7 +177,9 @@ def _corpus(runs: list[Data]) -> str:
     last = runs[-1]
     intro = (
         f"{last['videos']} videos, {last['video_s']:.0f} s. Cold runs of reelscope (fresh cache, new folder) alternate with parts of "
-        f"the sequential design's videos; medians of {len(last['cold'])} cold runs (wall from least to most {spread} s)."
+        f"the sequential design's videos; medians of {len(last['cold'])} cold runs (wall from least to most {spread} s). The sequential design was measured on "
+        f"{_join(str(run['sequential']['measured']) for run in runs)} of them, others in each run, and its seconds are multiplied to the whole "
+        "batch; quality is that of the videos that it was measured on, for both."
     )
     return "\n\n".join([intro, totals, quality, new, stages])
 
