@@ -180,7 +180,7 @@ class Text(Section):
     download: bool = Field(default=True, description="May EasyOCR fetch missing weights?")
     detector_px: int = Field(default=736, ge=320, description="Longest side that the text detector sees.")
     detail_px: int = Field(
-        default=1280,
+        default=1088,
         ge=320,
         description="The same for large pictures that stand still: slides and screens, with small print.",
     )

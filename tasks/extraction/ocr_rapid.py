@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.extraction.frames import Image
 from tasks.extraction.ocr import OcrChoice, Quad, Strip
 from tasks.settings import Text
 
 DETECTOR = "PP-OCRv6_det_small.onnx"
+RECOGNISER = "PP-OCRv6_rec_small.onnx"
+LARGE_PX = 450_000  # of an input
+MIDDLE = (127.5, 127.5, 127.5)  # colours are scaled to [-1, 1]
+LINE_PX = 48  # height of a line as the recogniser wants it
+WIDTH_STEP_PX = 64
 SMALL_PRINT = 2 / 3  # scale at which lines of 12 pixels are still found
 GRID_PX = 32  # the network halves its input five times
+
+
+class Network:
+    """An ONNX model on one thread of the CPU: float32 [1, 3, H, W] of any size in.
+
+    OpenVINO computes in bfloat16 where the processor can: 0.6 of ONNX Runtime's time, the same lines. It compiles for
+    each new shape, though, so strips and crops come in few sizes, and it keeps what it compiled, within a bound.
+    """
+
+    def __init__(self, name: str) -> None:
+        import openvino
+        import rapidocr
+
+        core = openvino.Core()
+        self.source: Any = core.read_model(Path(rapidocr.__file__).parent / "models" / name)
+        options = {"INFERENCE_NUM_THREADS": "1", "PERFORMANCE_HINT": "LATENCY", "CPU_RUNTIME_CACHE_CAPACITY": "300"}
+        self._model: Any = core.compile_model(self.source, "CPU", options)
+        self._request: Any = self._model.create_infer_request()
+
+    def __call__(self, blob: NDArray[np.float32]) -> NDArray[np.float32]:
+        self._request.infer([blob])
+        found: NDArray[np.float32] = self._request.get_output_tensor().data.copy()
+        if blob[0, 0].size > LARGE_PX:
+            self._model.release_memory()  # or what a large picture takes would be kept for good
+        return found
 
 
 class RapidOcr:
@@ -25,33 +57,18 @@ class RapidOcr:
     batch_frames = 1  # a batch gains nothing on one thread
 
     def __init__(self, choice: OcrChoice, settings: Text) -> None:
-        from rapidocr import EngineType, RapidOCR
-        from rapidocr.ch_ppocr_det import TextDetector
-        from rapidocr.ch_ppocr_rec import TextRecognizer
+        from rapidocr import RapidOCR
+        from rapidocr.ch_ppocr_det.utils import DBPostProcess
+        from rapidocr.ch_ppocr_rec.utils import CTCLabelDecode
 
         self.model = choice.model
-        # OpenVINO computes in bfloat16 where the processor can: 0.6 of the detector's time, the same lines. It
-        # compiles for each new shape, though, and crops have too many widths for that.
-        config: Any = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "EngineConfig.onnxruntime.intra_op_num_threads": 1,
-                "EngineConfig.onnxruntime.inter_op_num_threads": 1,
-                "EngineConfig.onnxruntime.enable_cpu_mem_arena": True,  # faster than asking for pages each time
-                "EngineConfig.openvino.inference_num_threads": 1,
-                "EngineConfig.openvino.performance_hint": "LATENCY",
-                "Det.engine_type": EngineType.OPENVINO,
-                "Rec.rec_batch_num": 1,  # padding to the widest crop is dearer than the call
-            }
-        ).cfg
-        config.Det.engine_cfg = config.EngineConfig.openvino
-        config.Det.model_path = str(Path(config.Global.model_root_dir) / DETECTOR)
-        config.Rec.engine_cfg = config.EngineConfig.onnxruntime
-        config.Rec.model_root_dir = config.Global.model_root_dir
-        config.Rec.font_path = None
         self._settings = settings
-        self._detector = TextDetector(config.Det)
-        self._recogniser = TextRecognizer(config.Rec)
+        known = RapidOCR(params={"Global.log_level": "error"}).cfg.Det
+        after = ("thresh", "box_thresh", "max_candidates", "unclip_ratio", "use_dilation", "score_mode")
+        self._find, self._boxes = Network(DETECTOR), DBPostProcess(**{name: known[name] for name in after})
+        self._read = Network(RECOGNISER)
+        letters = self._read.source.get_rt_info()["framework"]["character"].value.splitlines()
+        self._decode = CTCLabelDecode(character=letters)
 
     def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
         return [self._detect(strip) for strip in strips]
@@ -62,23 +79,31 @@ class RapidOcr:
         The detector's input is limited, not the frame, and small frames are not enlarged: a third of the cost, the
         same lines.
         """
+        from rapidocr.ch_ppocr_det import TextDetector
+
         image = strip.image
         longest = max(strip.frame.shape[:2])
         least_px = min(self._settings.detail_px, SMALL_PRINT * longest) if strip.still else 0
         scale = min(1.0, max(self._settings.detector_px, least_px) / longest)
         height, width = (max(GRID_PX, round(side * scale / GRID_PX) * GRID_PX) for side in image.shape[:2])
         # scaled to [-1, 1], as its DetPreProcess does at three times the cost
-        blob = cv2.dnn.blobFromImage(image, 1 / 127.5, (width, height), (127.5, 127.5, 127.5))
-        quads, _ = self._detector.postprocess_op(self._detector.session(blob), image.shape[:2])
+        blob: NDArray[np.float32] = cv2.dnn.blobFromImage(image, 1 / 127.5, (width, height), MIDDLE)  # type: ignore[assignment]
+        quads, _ = self._boxes(self._find(blob), image.shape[:2])
         if not len(quads):
             return []
         offset = np.array((0, strip.top), np.float32)
-        return [np.asarray(quad, np.float32) + offset for quad in self._detector.sorted_boxes(quads)]
+        return [np.asarray(quad, np.float32) + offset for quad in TextDetector.sorted_boxes(quads)]
 
     def recognise(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
-        from rapidocr.ch_ppocr_rec import TextRecInput
+        return [self._recognise(crop) for crop in crops]
 
-        if not crops:
-            return []
-        read = self._recogniser(TextRecInput(img=list(crops)))
-        return [(text, float(score)) for text, score in zip(read.txts or (), read.scores, strict=True)]
+    def _recognise(self, crop: Image) -> tuple[str, float]:
+        """The steps of RapidOCR's `TextRecognizer`, padded to the next step of width: it pads to 320 pixels at least."""
+        height, width = crop.shape[:2]
+        scaled = math.ceil(LINE_PX * width / height)
+        padded = math.ceil(scaled / WIDTH_STEP_PX) * WIDTH_STEP_PX
+        blob = np.zeros((1, 3, LINE_PX, padded), np.float32)
+        blob[..., :scaled] = cv2.dnn.blobFromImage(crop, 1 / 127.5, (scaled, LINE_PX), MIDDLE)
+        lines, _ = self._decode(self._read(blob))
+        text, confidence = lines[0]
+        return text, float(confidence)
