@@ -70,9 +70,8 @@ class Sampler:
         self.windows = windows(duration_s, settings)
         self.samples = 0
         self._checked_s = float("-inf")
-        self._sampled_s = self._searched_s = float(
-            "-inf"
-        )  # when rows were read last, and when all that could hold text
+        self._sampled_s = float("-inf")  # when rows were read last
+        self._searched_s = float("-inf")  # and when all that could hold text were
         self._cut_s: float | None = None
         self._looks: deque[tuple[Image, Image]] = deque(maxlen=STILL_LOOKS)  # luma and strong edges, in this shot
         self._known: tuple[Image, Image] | None = None  # luma and strong edges of each row when it was read last
