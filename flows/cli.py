@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.forking import prepare_forking
 from tasks.errors import EngineError, ReelscopeError, UsageError
 from tasks.settings import Settings, load_settings
 
@@ -64,6 +65,7 @@ def run(
     settings = settings_of(
         config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size
     )
+    prepare_forking()
     from flows.command import carry_out
 
     raise typer.Exit(carry_out("run", source, out, settings, limit, as_json, strict))
@@ -104,6 +106,7 @@ def extract(
 ) -> None:
     """How each video is built: shots, on-screen text, speech, sound and look."""
     settings = settings_of(config, overrides, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size)
+    prepare_forking()
     from flows.command import carry_out
 
     raise typer.Exit(carry_out("extract", source, out, settings, limit, as_json, strict))

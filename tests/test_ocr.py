@@ -53,6 +53,19 @@ def test_choosing_imports_no_model_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_nothing_is_told_to_anyone_when_the_network_is_loaded(tmp_path: Path) -> None:
+    code = (
+        "import socket, sys, multiprocessing.process as process\n"
+        "sys.addaudithook(lambda name, args: name in ('socket.connect', 'socket.getaddrinfo') and print(name, args))\n"
+        "process.BaseProcess.start = lambda self: print('started', self)\n"
+        "from tasks.extraction.ocr_rapid import DETECTOR, Network\nNetwork(DETECTOR)\n"
+    )
+    root, home = Path(__file__).resolve().parents[1], {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True, env=home)
+    assert done.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_auto_with_cuda_falls_back_with_a_clear_note(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ocr, "cuda_available", CUDA)
     choice = choose_ocr(Text(weights_dir=str(tmp_path), download=False))

@@ -41,8 +41,11 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def worker_pids() -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid,args", "--ppid", str(os.getpid())], capture_output=True, text=True)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "multiprocessing.spawn" in line]
+    """Workers are forked from a server below this process."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()[1:]]
+    servers = {pid for pid, parent, args in rows if parent == str(os.getpid()) and "multiprocessing.forkserver" in args}
+    return [int(pid) for pid, parent, _ in rows if parent in servers]
 
 
 def test_the_same_job_is_done_once(pool: WorkerPool) -> None:

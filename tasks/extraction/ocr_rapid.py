@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,16 @@ class Network:
     """
 
     def __init__(self, name: str) -> None:
+        # or its import would send word of itself over the net and leave files in the home, asking nobody
+        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         import openvino
         import rapidocr
 
         core = openvino.Core()
-        self.source: Any = core.read_model(Path(rapidocr.__file__).parent / "models" / name)
+        source: Any = core.read_model(Path(rapidocr.__file__).parent / "models" / name)
+        self.notes: Any = source.get_rt_info()  # the letters of a recogniser among them
         options = {"INFERENCE_NUM_THREADS": "1", "PERFORMANCE_HINT": "LATENCY", "CPU_RUNTIME_CACHE_CAPACITY": "300"}
-        self._model: Any = core.compile_model(self.source, "CPU", options)
+        self._model: Any = core.compile_model(source, "CPU", options)
         self._request: Any = self._model.create_infer_request()
 
     def __call__(self, blob: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -67,7 +71,7 @@ class RapidOcr:
         after = ("thresh", "box_thresh", "max_candidates", "unclip_ratio", "use_dilation", "score_mode")
         self._find, self._boxes = Network(DETECTOR), DBPostProcess(**{name: known[name] for name in after})
         self._read = Network(RECOGNISER)
-        letters = self._read.source.get_rt_info()["framework"]["character"].value.splitlines()
+        letters = self._read.notes["framework"]["character"].value.splitlines()
         self._decode = CTCLabelDecode(character=letters)
 
     def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
