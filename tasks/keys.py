@@ -22,7 +22,7 @@ _FRAMES = ("frames", "planes", "decode", "pcm", "shots", "cuts", "fades", "disso
 #: The modules of tasks/extraction whose code makes a stage's result.
 _CODE = {
     "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
-    "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy"),
+    "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy", "halving"),
     "speech": (
         "decode",
         "pcm",
@@ -34,6 +34,11 @@ _CODE = {
         "speech",
         "speech_sphinx",
         "speech_whisper",
+        "whisper_decoding",
+        "whisper_passes",
+        "whisper_sampling",
+        "windows",
+        "halving",
     ),
     "template": ("template", "../rows"),
 }

@@ -222,7 +222,7 @@ def test_easyocr_recognises_a_batch_as_one_by_one(easy: Any) -> None:
 def test_out_of_memory_halves_the_batch() -> None:
     import torch
 
-    from tasks.extraction.ocr_easy import in_batches
+    from tasks.extraction.halving import in_batches
 
     sizes = []
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import wave
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from checkpoints import random_whisper
 from test_audio import decode, listen, silence
 
 from tasks import device
@@ -22,7 +25,6 @@ from tasks.extraction import speech, speech_sphinx, whisper_weights
 from tasks.extraction.audio import Region
 from tasks.extraction.speech import SpeechChoice, choose_speech, load_speech
 from tasks.extraction.speech_sphinx import Word, without_noise
-from tasks.extraction.speech_whisper import WhisperEngine, without_loops
 from tasks.extraction.transcriber import Transcriber
 from tasks.extraction.vad import SAMPLE_RATE
 from tasks.records import Segment, Speech
@@ -79,20 +81,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Whisper model of two small layers with random weights, in OpenAI's format."""
-    import torch
-    from whisper.model import ModelDimensions, Whisper
-
-    torch.manual_seed(1)
-    dims = ModelDimensions(
-        n_mels=80, n_audio_ctx=1500, n_audio_state=64, n_audio_head=2, n_audio_layer=2,
-        n_vocab=51865, n_text_ctx=448, n_text_state=64, n_text_head=2, n_text_layer=2,
-    )  # fmt: skip
-    model = Whisper(dims)
-    torch.nn.init.normal_(model.decoder.positional_embedding)  # left uninitialised, else
-    path = tmp_path_factory.mktemp("whisper") / "random.pt"
-    torch.save({"dims": dims.__dict__, "model_state_dict": model.state_dict()}, path)
-    return path
+    return random_whisper(tmp_path_factory.mktemp("whisper") / "random.pt")
 
 
 # ---- the choice
@@ -143,11 +132,12 @@ def test_auto_with_cuda_fetches_whole_files_only(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speech, "cuda_available", lambda: True)
-    monkeypatch.setattr(whisper_weights, "urlopen", lambda url, timeout: checkpoint.open("rb"))
+    internet = SimpleNamespace(open=lambda url, data, timeout: checkpoint.open("rb"))
+    monkeypatch.setattr("urllib.request._opener", internet)  # what urllib.request.install_opener sets
     options = SpeechSettings(weights_dir=str(tmp_path), model="tiny")
     assert choose_speech(options).engine == "pocketsphinx"  # not what was asked for
     assert list(tmp_path.iterdir()) == []
-    digest = whisper_weights._sha256(checkpoint)
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
     monkeypatch.setattr(
         whisper_weights,
         "official_urls",
@@ -227,6 +217,46 @@ def test_engine_none_says_nothing() -> None:
     choice = choose_speech(options)
     assert load_speech(choice, options) is None
     assert transcribe(choice, [Region("v", 1.0, silence(1))], 3.0, options).segments == ()
+
+
+# ---- one video's regions
+
+
+class Attentive:
+    """An engine that notes what it is given and says its number; it knows a language once it was told or found one."""
+
+    name = model = "attentive"
+
+    def __init__(self, batch_s: float) -> None:
+        self.batch_s = batch_s
+        self.given: list[list[Region]] = []
+        self.searches = 0
+
+    def transcribe(self, regions: Sequence[Region], languages: MutableMapping[str, str | None]) -> list[list[Segment]]:
+        self.given.append(list(regions))
+        self.searches += languages["v"] is None
+        language = languages["v"] = languages["v"] or "fi"
+        return [[Segment(start_s=r.start_s, end_s=r.end_s, text=f"{r.start_s}", language=language)] for r in regions]
+
+
+@pytest.mark.parametrize(("batch_s", "batches"), [(0.0, [1] * 7), (5.0, [3, 3, 1]), (14.0, [7]), (100.0, [7])])
+def test_regions_wait_for_a_batch(batch_s: float, batches: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Attentive(batch_s)
+    monkeypatch.setattr("tasks.extraction.transcriber.load_speech", lambda *_: engine)
+    regions = [Region("v", 10.0 * number, silence(2)) for number in range(7)]
+    said = transcribe(SpeechChoice("attentive", "1", "cpu", None), regions, 80.0, SpeechSettings())
+    assert [len(batch) for batch in engine.given] == batches
+    assert [region for batch in engine.given for region in batch] == regions
+    assert [segment.text for segment in said.segments] == [str(region.start_s) for region in regions]
+    assert (said.language, engine.searches, said.transcribed_s) == ("fi", 1, 14.0)
+
+
+def test_a_given_language_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Attentive(0.0)
+    monkeypatch.setattr("tasks.extraction.transcriber.load_speech", lambda *_: engine)
+    regions = [Region("v", 0.0, silence(1)), Region("v", 5.0, silence(1))]
+    said = transcribe(SpeechChoice("attentive", "1", "cpu", None), regions, 9.0, SpeechSettings(language="sv"))
+    assert (said.language, engine.searches) == ("sv", 0)
 
 
 # ---- pocketsphinx
@@ -332,64 +362,3 @@ def _spoken(path: Path) -> np.ndarray:
     pcm = np.interp(moments, np.arange(len(pcm)) / rate, pcm).astype(np.int16)
     loud = np.flatnonzero(np.abs(pcm.astype(int)) > 300)
     return pcm[loud[0] : loud[-1] + 1]
-
-
-# ---- Whisper
-
-
-def whisper_engine(checkpoint: Path, sample_len: int = 4) -> WhisperEngine:
-    options = SpeechSettings(engine="whisper", model=str(checkpoint))
-    return WhisperEngine(choose_speech(options), options, sample_len=sample_len)
-
-
-def test_whisper_runs_and_keeps_the_videos_clock(no_cuda: None, checkpoint: Path) -> None:
-    pcm = decode("jfk.flac")
-    regions = [
-        Region("a", 100.0, pcm[: 2 * SAMPLE_RATE]),
-        Region("a", 110.0, pcm[5 * SAMPLE_RATE : 6 * SAMPLE_RATE]),
-        Region("b", 3.0, pcm[: 2 * SAMPLE_RATE]),
-    ]
-    engine = whisper_engine(checkpoint)
-    asked: list[int] = []
-    detect = engine._language
-    engine._language = lambda pcm: asked.append(len(pcm)) or detect(pcm)  # type: ignore[method-assign,assignment,func-returns-value]
-    found = engine.transcribe(regions, {"a": None, "b": "de"})
-    assert asked == [2 * SAMPLE_RATE]  # once for video a, in its longest region
-    assert [len(part) > 0 for part in found] == [True, True, True]
-    for region, segments in zip(regions, found, strict=True):
-        for segment in checked(segments, [region]):
-            assert segment.confidence is not None and 0 < segment.confidence <= 1
-    assert {segment.language for segment in found[2]} == {"de"}
-    assert len({segment.language for segment in found[0] + found[1]}) == 1
-    assert engine.transcribe(regions, {"a": None, "b": "de"}) == found
-
-
-def test_whisper_through_the_front_door(no_cuda: None, checkpoint: Path) -> None:
-    options = SpeechSettings(engine="whisper", model=str(checkpoint), language="en")
-    choice = choose_speech(options)
-    assert choice.model == f"random@{whisper_weights._sha256(checkpoint)[:8]}"
-    engine = load_speech(choice, options)
-    assert isinstance(engine, WhisperEngine) and load_speech(choice, options) is engine
-    assert transcribe(choice, [], 5.0, options).engine == "whisper"
-
-
-def test_whisper_errors_name_the_file_or_the_language(no_cuda: None, checkpoint: Path, tmp_path: Path) -> None:
-    import torch
-
-    other = tmp_path / "other.pt"
-    torch.save({"weights": torch.zeros(3)}, other)
-    with pytest.raises(EngineError, match=r"other\.pt"):
-        load_speech(SpeechChoice("whisper", "other", "cpu", None, str(other)), SpeechSettings())
-    options = SpeechSettings(language="klingon")
-    with pytest.raises(EngineError, match="klingon"):
-        load_speech(SpeechChoice("whisper", "random", "cpu", None, str(checkpoint)), options)
-
-
-def test_loops_are_dropped() -> None:
-    def said(text: str) -> Segment:
-        return Segment(start_s=0, end_s=1, text=text)
-
-    texts = ["Hello there.", "", "Thank you.", "thank you.", "Thank you.", "so and so and " * 20, "Hello there."]
-    assert [segment.text for segment in without_loops([said(text) for text in texts])] == [
-        "Hello there.", "Thank you.", "Hello there.",
-    ]  # fmt: skip

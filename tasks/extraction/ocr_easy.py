@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
 from tasks.extraction.frames import Image
+from tasks.extraction.halving import in_batches
 from tasks.extraction.ocr import OcrChoice, Quad, Strip
 from tasks.extraction.weights import easyocr_weights
 from tasks.settings import Text
@@ -18,8 +19,6 @@ from tasks.settings import Text
 DETECT_BATCH = 16  # frames; halved where the device's memory is too small
 RECOGNISE_BATCH = 128  # crops
 MIN_TEXT_PX = 8  # EasyOCR's own 20 loses single digits of small frames
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class EasyOcr:
@@ -76,24 +75,6 @@ class EasyOcr:
         sheet, boxes = _sheet(crops)
         rows = self._reader.recognize(sheet, boxes, [], batch_size=len(boxes), reformat=False)
         return [(text, mean_confidence(float(score), len(text))) for _, text, score in rows]
-
-
-def in_batches(work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], size: int) -> list[Result]:
-    """`work` on batches of at most `size`; where CUDA runs out of memory, on batches of half the size, down to one."""
-    import torch
-
-    results: list[Result] = []
-    while len(results) < len(items):
-        batch = items[len(results) : len(results) + size]
-        try:
-            results += work(batch)
-            continue
-        except torch.cuda.OutOfMemoryError:
-            if len(batch) == 1:
-                raise
-            size = len(batch) // 2
-        torch.cuda.empty_cache()  # outside the handler: the traceback holds the batch's tensors
-    return results
 
 
 def mean_confidence(confidence: float, length: int) -> float:

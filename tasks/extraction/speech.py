@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Protocol
@@ -17,15 +17,21 @@ from tasks.settings import SpeechSettings
 
 
 class SpeechEngine(Protocol):
-    """Transcribes regions. What it says of a region does not depend on the other videos in the batch."""
+    """Transcribes regions. What it says of a region does not depend on the other videos in the batch.
+
+    batch_s: seconds of speech that it is best given at once; 0: region by region.
+    """
 
     name: str
     model: str
+    batch_s: float
 
-    def transcribe(self, regions: Sequence[Region], languages: Mapping[str, str | None]) -> list[list[Segment]]:
-        """Regions, of one or several videos, and each video's language (None: find it) -> the segments of each region.
+    def transcribe(self, regions: Sequence[Region], languages: MutableMapping[str, str | None]) -> list[list[Segment]]:
+        """Regions, of one or several videos -> the segments of each region.
 
-        Segment times are in the clock of the region's video and lie within the region, in order.
+        languages: each video's language; an engine that knows several finds those that are None or absent, and puts
+        them there for the next call. Regions of one video come in order. Segment times are in the clock of the region's
+        video and lie within the region, in order.
         """
 
 

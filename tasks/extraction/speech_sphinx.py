@@ -35,6 +35,7 @@ class SphinxEngine:
     """The decoder is loaded once and kept; it serves one thread at a time."""
 
     name = "pocketsphinx"
+    batch_s = 0.0
 
     def __init__(self, choice: SpeechChoice, settings: SpeechSettings) -> None:
         from pocketsphinx import Decoder

@@ -1,0 +1,90 @@
+"""How Whisper chooses the next token of each window of a batch: its rules and draws, made fit for batches.
+
+Both stand in for parts of whisper.decoding.DecodingTask; this module is imported where Whisper is used, never before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from whisper.decoding import ApplyTimestampRules, DecodingOptions, DecodingTask, GreedyDecoder
+
+
+def decoding_task(model: Any, options: DecodingOptions) -> DecodingTask:
+    """Whisper's greedy decoding, in which no window depends on the others of its batch."""
+    task = DecodingTask(model, options)
+    task.logit_filters = [
+        BatchedTimestampRules(rule) if isinstance(rule, ApplyTimestampRules) else rule for rule in task.logit_filters
+    ]
+    if options.temperature > 0:
+        task.decoder = EqualDraws(options.temperature, task.tokenizer.eot)
+    return task
+
+
+class BatchedTimestampRules:
+    """ApplyTimestampRules of whisper/decoding.py for all rows at once.
+
+    Whisper's own goes through the rows one by one and asks the device three times for each; in a batch of 16 that takes
+    longer than the model.
+    """
+
+    def __init__(self, rules: ApplyTimestampRules) -> None:
+        self._begin = rules.sample_begin
+        self._eot: int = rules.tokenizer.eot
+        self._first_stamp: int = rules.tokenizer.timestamp_begin
+        self._no_stamps: int = rules.tokenizer.no_timestamps
+        self._latest_start = rules.max_initial_timestamp_index
+
+    def apply(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
+        """logits: [batch, vocabulary], changed in place; tokens: [batch, so far]."""
+        sampled = tokens[:, self._begin :]
+        vocabulary = torch.arange(logits.shape[1], device=logits.device)
+        stamps, text = vocabulary >= self._first_stamp, vocabulary < self._eot
+        logits[:, self._no_stamps] = -torch.inf
+        if sampled.shape[1] == 0:
+            forbidden = ~stamps
+            if self._latest_start is not None:
+                forbidden = forbidden | (vocabulary > self._first_stamp + self._latest_start)
+            logits.masked_fill_(forbidden, -torch.inf)
+        else:
+            stamped = sampled >= self._first_stamp
+            last = stamped[:, -1:]
+            paired = stamped[:, -2:-1] if sampled.shape[1] > 1 else torch.ones_like(last)
+            open_end = last & ~paired  # a segment's end: the next one's start, or nothing more
+            # a segment has a length, and time does not run backwards
+            earliest = torch.where(stamped, sampled, 0).amax(1, keepdim=True) + (~open_end).long()
+            forbidden = (stamps & ((last & paired) | (vocabulary < earliest))) | (text & open_end)
+            logits.masked_fill_(forbidden, -torch.inf)
+        # where all timestamps together are more probable than any text, a timestamp comes next
+        chances = logits.float().log_softmax(dim=-1)
+        stamp = chances[:, self._first_stamp :].logsumexp(dim=-1, keepdim=True)
+        best_text = chances[:, : self._first_stamp].amax(dim=-1, keepdim=True)
+        logits[:, : self._first_stamp].masked_fill_(stamp > best_text, -torch.inf)
+
+
+class EqualDraws(GreedyDecoder):  # type: ignore[misc]
+    """Draws by Gumbel's trick, with the same noise for every row of a batch and for every run.
+
+    argmax(logits / temperature - log(e)), e from an exponential distribution, is a draw from the softmax (Gumbel 1954;
+    Maddison et al. 2014, "A* sampling"). The noise depends on nothing but the step, so that a window reads the same
+    whatever is decoded beside it.
+    """
+
+    def reset(self) -> None:
+        self._generator: torch.Generator | None = None
+
+    def update(
+        self, tokens: torch.Tensor, logits: torch.Tensor, sum_logprobs: torch.Tensor
+    ) -> tuple[torch.Tensor, bool]:
+        """As GreedyDecoder.update: the next tokens, [batch, so far + 1], and whether all windows are at their end."""
+        if self._generator is None:
+            self._generator = torch.Generator(logits.device).manual_seed(0)
+        noise = torch.empty(logits.shape[1], device=logits.device).exponential_(generator=self._generator)
+        noise.clamp_(min=torch.finfo(noise.dtype).tiny)
+        chosen = (logits.float() / self.temperature - noise.log()).argmax(dim=-1, keepdim=True)
+        ended = tokens[:, -1:] == self.eot
+        logprobs = logits.float().log_softmax(dim=-1).gather(1, chosen)
+        sum_logprobs += torch.where(ended, 0.0, logprobs)[:, 0]
+        tokens = torch.cat([tokens, torch.where(ended, self.eot, chosen)], dim=-1)
+        return tokens, bool((tokens[:, -1] == self.eot).all())
