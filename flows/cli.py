@@ -38,7 +38,9 @@ Ocr = Annotated[
 ]
 SpeechEngine = Annotated[
     str | None,
-    typer.Option("--speech", metavar="auto|whisper|pocketsphinx|none", help="Engine that transcribes speech."),
+    typer.Option(
+        "--speech", metavar="auto|whisper|faster-whisper|pocketsphinx|none", help="Engine that transcribes speech."
+    ),
 ]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
@@ -234,7 +236,7 @@ def main() -> None:
     except UsageError as error:
         fail(error.message)
     except ReelscopeError as error:
-        fail(f"{error.message} {error.advice}", 2 if isinstance(error, EngineError) else 1)
+        fail(f"{error.message.rstrip('.')}. {error.advice}", 2 if isinstance(error, EngineError) else 1)
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):

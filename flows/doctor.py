@@ -6,9 +6,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
@@ -16,8 +17,14 @@ from flows.server import configured_server
 from tasks.catalog import local_path
 from tasks.device import cuda_available, driver_present
 from tasks.errors import EngineError
-from tasks.settings import Settings
+from tasks.settings import Settings, SpeechSettings
 from tasks.versions import versions
+
+if TYPE_CHECKING:
+    from tasks.extraction.ocr import OcrChoice
+    from tasks.extraction.speech import SpeechChoice
+    from tasks.extraction.weights import Weights as EasyOcrWeights
+    from tasks.extraction.whisper_weights import Find
 
 FREE_BYTES = 2_000_000_000  # for a cache of some thousand videos and a spool
 
@@ -72,7 +79,7 @@ def show(findings: list[Finding]) -> None:
 
 
 def _python(_: Settings) -> Iterator[Finding]:
-    missing = [package for package, version in versions().items() if version is None]
+    missing = [package for package, found in versions().items() if found is None]
     yield Finding("python", "ok", sys.version.split()[0])
     if missing:
         yield Finding("packages", "broken", f"missing: {', '.join(missing)}", "pip install -e .")
@@ -107,44 +114,66 @@ def _ocr(settings: Settings) -> Iterator[Finding]:
     from tasks.extraction.ocr import choose_ocr
     from tasks.extraction.weights import easyocr_weights
 
-    yield _embedded("rapidocr", "rapidocr", "weights in its package, runs on the CPU")
-    weights = easyocr_weights(settings.text)
-    missing = [file.name for file in weights.missing()]
-    languages = ", ".join(repr(language) for language in weights.languages)
-    fetch = f"{sys.executable} -c \"import easyocr; easyocr.Reader([{languages}], model_storage_directory='{weights.folder}')\""
-    if missing:
-        yield Finding("easyocr", "note", f"installed; missing in {weights.folder}: {', '.join(missing)}", fetch)
-    else:
-        yield Finding("easyocr", "ok", f"weights in {weights.folder}, runs on {'cuda' if cuda_available() else 'cpu'}")
+    yield _embedded("rapidocr", "weights in its package")
     try:
-        choice = choose_ocr(settings.text.model_copy(update={"download": False}))
-        yield Finding("text is read with", "ok", f"{choice.engine} on {choice.device}", choice.note or "")
-    except EngineError as error:
-        yield Finding("text is read with", "broken", error.message, error.advice)
+        yield _easyocr(easyocr_weights(settings.text))
+    except EngineError as error:  # not installed, or not in these languages
+        yield Finding("easyocr", "note", error.message, error.advice)
+    offline = settings.text.model_copy(update={"download": False})
+    yield _chosen("text is read with", lambda: choose_ocr(offline))
+
+
+def _easyocr(weights: EasyOcrWeights) -> Finding:
+    device, missing = "cuda" if cuda_available() else "cpu", [file.path.name for file in weights.missing()]
+    if missing:
+        found = f"{version('easyocr')}; missing in {weights.folder}: {', '.join(missing)}; would run on {device}"
+        return Finding("easyocr", "note", found, weights.command)
+    names = ", ".join(file.path.name for file in weights.files)
+    return Finding("easyocr", "ok", f"{version('easyocr')}; {names} in {weights.folder}; runs on {device}")
 
 
 def _speech(settings: Settings) -> Iterator[Finding]:
+    from tasks.extraction import faster_weights, whisper_weights
     from tasks.extraction.speech import choose_speech
-    from tasks.extraction.whisper_weights import obtain
+    from tasks.extraction.speech_faster import cublas_loads
 
+    yield _embedded("pocketsphinx", "weights in its package, English, rough")
+    device = "cuda" if cuda_available() else "cpu"
     offline = settings.speech.model_copy(update={"download": False})
-    yield _embedded("pocketsphinx", "pocketsphinx", "weights in its package, English, rough")
-    try:
-        weights, _ = obtain(offline, "cuda" if cuda_available() else "cpu")
-        yield Finding("whisper", "ok", f"{weights.path}, runs on {'cuda' if cuda_available() else 'cpu'}")
-    except EngineError as error:
-        yield Finding("whisper", "note", error.message, error.advice)
-    try:
-        choice = choose_speech(offline)
-        yield Finding("speech is heard with", "ok", f"{choice.engine} on {choice.device}")
-    except EngineError as error:
-        yield Finding("speech is heard with", "broken", error.message, error.advice)
+    yield _whisper("whisper", "openai-whisper", offline, device, whisper_weights.locate)
+    faster = "cuda" if device == "cuda" and cublas_loads() else "cpu"
+    yield _whisper("faster-whisper", "faster-whisper", offline, faster, faster_weights.locate)
+    yield _chosen("speech is heard with", lambda: choose_speech(offline))
 
 
-def _embedded(what: str, package: str, found: str) -> Finding:
+def _whisper(engine: str, package: str, settings: SpeechSettings, device: str, find: Find) -> Finding:
+    from tasks.extraction.whisper_weights import first_choice, obtain
+
+    named = settings.model_copy(update={"engine": engine})
+    try:
+        wanted = first_choice(named, device, find)
+    except EngineError as error:  # not installed, or no such model
+        return Finding(engine, "note", error.message, error.advice)
+    try:
+        weights, note = obtain(named, device, find)
+    except EngineError:
+        found = f"{version(package)}; {wanted.problem}; would run on {device}"
+        return Finding(engine, "note", found, wanted.command or "Check speech.model.")
+    return Finding(engine, "ok", f"{version(package)}; {weights.path}; runs on {device}", note or "")
+
+
+def _embedded(package: str, found: str) -> Finding:
     if find_spec(package) is None:
-        return Finding(what, "broken", "not installed", f"pip install {package}")
-    return Finding(what, "ok", found)
+        return Finding(package, "broken", "not installed", f"{sys.executable} -m pip install {package}")
+    return Finding(package, "ok", f"{version(package)}; {found}; runs on cpu")
+
+
+def _chosen(what: str, choose: Callable[[], OcrChoice | SpeechChoice]) -> Finding:
+    try:
+        choice = choose()
+    except EngineError as error:
+        return Finding(what, "broken", error.message, error.advice)
+    return Finding(what, "ok", f"{choice.engine} on {choice.device}", choice.note or "")
 
 
 def _device(_: Settings) -> Iterator[Finding]:

@@ -46,11 +46,13 @@ _CODE = {
 _SETTINGS = {
     "decode": ("decode", "shots", "sampling", "look", "audio", "limits.damaged_share"),
     "text": ("decode.skip_loop_filter", "decode.luma_px", "decode.small_px", "shots", "sampling", "text"),
+        "speech_faster",
     "speech": ("audio", "speech"),
     "template": (),
 }
-#: Where weights lie and whether they may be fetched changes no result, nor does the size of a batch.
-_IRRELEVANT = {"weights_dir", "download", "engine", "model", "batch_frames"}
+#: Where weights lie and whether they may be fetched changes no result, nor does the size of a batch; the identity of the
+#: model says which engine, weights and type of numbers were used.
+_IRRELEVANT = {"weights_dir", "download", "engine", "model", "compute_type", "batch_frames"}
 
 
 class StageInputs(BaseModel):

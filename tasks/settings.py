@@ -194,12 +194,15 @@ class Text(Section):
 class SpeechSettings(Section):
     """Speech."""
 
-    engine: Literal["auto", "whisper", "pocketsphinx", "none"] = "auto"
+    engine: Literal["auto", "whisper", "faster-whisper", "pocketsphinx", "none"] = "auto"
     model: str = Field(
         default="auto", description="Whisper's model name or path; auto = turbo with CUDA, base without."
     )
     weights_dir: str | None = Field(
         default=None, description="Folder of Whisper's weights; its own cache folder otherwise."
+    )
+    compute_type: Literal["auto", "int8", "int8_float16", "float16", "bfloat16", "float32"] = Field(
+        default="auto", description="faster-whisper: what it computes in; auto = int8 on a CPU, float16 with CUDA."
     )
     download: bool = Field(default=True, description="May Whisper fetch missing weights?")
     language: str | None = Field(

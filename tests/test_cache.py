@@ -105,7 +105,8 @@ def test_every_module_of_extraction_belongs_to_a_stage() -> None:
     """A module that no stage lists could change results and leave the old ones in use."""
     listed = {name for names in keys._CODE.values() for name in names}
     modules = {path.stem for path in (Path(keys.__file__).parent / "extraction").glob("*.py")} - {"__init__"}
-    carriers = {"spool", "ocr", "weights", "whisper_weights"}  # they choose, fetch and carry; results name the model
+    # they choose, fetch and carry; results name the model
+    carriers = {"spool", "ocr", "fetching", "weights", "whisper_weights", "faster_weights"}
     assert {name for name in listed if not name.startswith("..")} | carriers == modules
     assert all(code_digest(stage) for stage in keys._CODE)
 

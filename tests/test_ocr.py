@@ -3,11 +3,8 @@
 import hashlib
 import subprocess
 import sys
-import zipfile
-from collections.abc import Iterator, Sequence
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import cv2
@@ -74,70 +71,10 @@ def test_auto_with_cuda_falls_back_with_a_clear_note(monkeypatch: pytest.MonkeyP
     assert "RapidOCR" in choice.note and "craft_mlt_25k.pth" in choice.note and str(tmp_path) in choice.note
 
 
-@pytest.mark.parametrize("download", [False, True])
-def test_easyocr_by_name_without_weights_is_an_error_that_helps(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, download: bool
-) -> None:
-    monkeypatch.setattr(ocr, "cuda_available", NO_CUDA)
-    monkeypatch.setattr(weights, "urlopen", _unreachable)
-    with pytest.raises(EngineError) as error:
-        choose_ocr(Text(engine="easyocr", weights_dir=str(tmp_path), download=download))
-    for part in ("craft_mlt_25k.pth", "english_g2.pth", str(tmp_path), "python -c", "easyocr.Reader(['en']"):
-        assert part in error.value.message
-    assert ("no route" in error.value.message) == download
-    assert "english_g2.zip" in error.value.advice
-
-
-def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    released = Event()
-    monkeypatch.setattr(weights, "ANSWER_S", 0.1)
-    monkeypatch.setattr(weights, "urlopen", _hang(released))
-    with pytest.raises(EngineError, match="no answer within"):
-        weights.ensure(weights.easyocr_weights(Text(weights_dir=str(tmp_path))), download=True)
-    assert not released.is_set()
-    released.set()
-
-
 def test_unknown_language_is_an_error_that_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="klingon") as error:
         choose_ocr(Text(engine="easyocr", languages=("klingon",), weights_dir=str(tmp_path)))
     assert "ch_sim" in error.value.advice
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder and the address that serves it."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments, directory=str(folder))
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as http:
-        Thread(target=http.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{http.server_port}"
-        http.shutdown()
-
-
-def test_weights_are_fetched_whole_or_not_at_all(server: tuple[Path, str], tmp_path: Path) -> None:
-    folder, address = server
-    with zipfile.ZipFile(folder / "good.zip", "w") as packed:
-        packed.writestr("good.pth", b"weights")
-    good = weights.WeightFile("good.pth", f"{address}/good.zip", hashlib.md5(b"weights").hexdigest())
-    target = tmp_path / "weights"
-    assert weights.ensure(weights.Weights(target, (good,), ("en",)), download=True)
-    assert (target / "good.pth").read_bytes() == b"weights"
-    assert not weights.ensure(weights.Weights(target, (good,), ("en",)), download=False)
-
-    other = weights.WeightFile("good.pth", f"{address}/good.zip", hashlib.md5(b"others").hexdigest())
-    with pytest.raises(EngineError, match="not the expected content"):
-        weights.ensure(weights.Weights(target, (other,), ("en",)), download=True)
-    assert [path.name for path in target.iterdir()] == ["good.pth"]
-    assert (target / "good.pth").read_bytes() == b"weights"
 
 
 def test_rapidocr_finds_and_reads_lines_in_order() -> None:
@@ -240,15 +177,3 @@ def test_out_of_memory_halves_the_batch() -> None:
 
     with pytest.raises(torch.cuda.OutOfMemoryError):
         in_batches(never, [1, 2], 2)
-
-
-def _hang(released: Event) -> Any:
-    def wait(*_: Any, **__: Any) -> None:
-        released.wait(30)
-        raise OSError("too late")
-
-    return wait
-
-
-def _unreachable(*_: Any, **__: Any) -> None:
-    raise OSError("no route to host")

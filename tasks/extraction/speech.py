@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,11 @@ class SpeechEngine(Protocol):
 class SpeechChoice:
     """Which engine transcribes.
 
-    engine: whisper, pocketsphinx or none.
+    engine: whisper, faster-whisper, pocketsphinx or none.
     model: identity of the weights, part of the cache's key.
     device: cpu or cuda.
     note: what `auto` did and why, one sentence; None where there is nothing to say.
-    weights: path of Whisper's weights; None for other engines.
+    weights: path of Whisper's weights, a file or, for faster-whisper, a folder; None for other engines.
     """
 
     engine: str
@@ -56,7 +57,8 @@ class SpeechChoice:
 def choose_speech(settings: SpeechSettings) -> SpeechChoice:
     """Decide without loading a model; Whisper's weights are fetched here if they are missing and may be.
 
-    Raises EngineError, within seconds, where Whisper was asked for by name and its weights cannot be had.
+    Raises EngineError, within seconds, where Whisper or faster-whisper was asked for by name and is not installed or
+    its weights cannot be had.
     """
     from tasks.extraction import whisper_weights
 
@@ -64,6 +66,8 @@ def choose_speech(settings: SpeechSettings) -> SpeechChoice:
         return SpeechChoice("none", "none", "cpu", None)
     if settings.engine == "pocketsphinx":
         return _pocketsphinx(None)
+    if settings.engine == "faster-whisper":
+        return _faster_whisper(settings)
     device = "cuda" if cuda_available() else "cpu"
     try:
         weights, note = whisper_weights.obtain(settings, device)
@@ -87,6 +91,10 @@ def load_speech(choice: SpeechChoice, settings: SpeechSettings) -> SpeechEngine 
             from tasks.extraction.speech_whisper import WhisperEngine
 
             return WhisperEngine(choice, settings)
+        if choice.engine == "faster-whisper":
+            from tasks.extraction.speech_faster import FasterWhisperEngine
+
+            return FasterWhisperEngine(choice, settings)
         from tasks.extraction.speech_sphinx import SphinxEngine
 
         return SphinxEngine(choice, settings)
@@ -116,6 +124,24 @@ def _main_language(segments: Sequence[Segment]) -> str | None:
         if segment.language is not None:
             spoken_s[segment.language] += segment.end_s - segment.start_s
     return max(spoken_s, key=lambda language: (spoken_s[language], language)) if spoken_s else None
+
+
+def _faster_whisper(settings: SpeechSettings) -> SpeechChoice:
+    from tasks.extraction import faster_weights, whisper_weights
+    from tasks.extraction.speech_faster import compute_type, cublas_loads
+
+    device, notes = "cuda" if cuda_available() else "cpu", list[str]()
+    if device == "cuda" and not cublas_loads():
+        device = "cpu"
+        notes.append(
+            "CUDA is there, but faster-whisper runs on the CPU, for want of cuBLAS 12: "
+            f"`{sys.executable} -m pip install nvidia-cublas-cu12` brings it."
+        )
+    weights, note = whisper_weights.obtain(settings, device, faster_weights.locate)
+    model = f"{weights.model} {compute_type(settings, device)}"
+    return SpeechChoice(
+        "faster-whisper", model, device, " ".join([*notes, note] if note else notes) or None, str(weights.path)
+    )
 
 
 def _pocketsphinx(note: str | None) -> SpeechChoice:
