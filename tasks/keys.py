@@ -34,6 +34,7 @@ _CODE = {
         "speech",
         "speech_sphinx",
         "speech_whisper",
+        "speech_faster",
         "whisper_decoding",
         "whisper_passes",
         "whisper_sampling",
@@ -46,7 +47,6 @@ _CODE = {
 _SETTINGS = {
     "decode": ("decode", "shots", "sampling", "look", "audio", "limits.damaged_share"),
     "text": ("decode.skip_loop_filter", "decode.luma_px", "decode.small_px", "shots", "sampling", "text"),
-        "speech_faster",
     "speech": ("audio", "speech"),
     "template": (),
 }
