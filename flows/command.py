@@ -165,6 +165,11 @@ def show(figures: dict[str, Any], console: Console) -> None:
         for stage, seconds in sorted(figures["stage_seconds"].items(), key=lambda item: -item[1]):
             stages.add_row(stage, f"{seconds:.1f}", f"{seconds / total:.0%}" if total else "")
         console.print(stages)
+    if figures["model_s_per_video_hour"] is not None:
+        words = f"{figures['model_s_per_video_hour']:.0f} s of OCR and speech for an hour of video"
+        if figures["device_busy_share"] is not None:
+            words += f"; the device was busy {figures['device_busy_share']:.0%} of the time"
+        console.print(f"{words}; gates saved {figures['gates_saved_s']:.0f} s", highlight=False)
     for failure in figures["failures"]:
         console.print(
             f"failed  {failure['stage']}: {failure['message']}\n        {failure['advice']}",

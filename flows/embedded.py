@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 
 def follow(parent_pid: int) -> None:
@@ -13,6 +14,24 @@ def follow(parent_pid: int) -> None:
     while os.getppid() == parent_pid:
         time.sleep(0.5)
     os._exit(0)
+
+
+def soon_again(app: Any) -> Any:
+    """The ASGI app, whose "busy, try again" says when.
+
+    Of two writers at once SQLite refuses one, which is over in milliseconds; a Prefect client that is told nothing
+    waits for 2, 4, 8, 16 and 32 s.
+    """
+
+    async def answer(scope: Any, receive: Any, send: Any) -> None:
+        async def send_on(message: Any) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                message = {**message, "headers": [*message["headers"], (b"retry-after", b"0.5")]}
+            await send(message)
+
+        await app(scope, receive, send_on if scope["type"] == "http" else send)
+
+    return answer
 
 
 def main() -> None:
@@ -31,8 +50,9 @@ def main() -> None:
         "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
     }
     import uvicorn
+    from prefect.server.api.server import create_app
 
-    uvicorn.run("prefect.server.api.server:create_app", factory=True, host="127.0.0.1", port=port, log_level="error")
+    uvicorn.run(soon_again(create_app()), host="127.0.0.1", port=port, log_level="error")
 
 
 if __name__ == "__main__":

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from concurrent.futures import as_completed
-from contextlib import ExitStack
+from concurrent.futures import Future, as_completed
 from typing import Any
 
-from filelock import FileLock
 from prefect import flow, task
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.batches import Batch, batches
-from flows.pools import Work
+from flows.plan import Planned
 from flows.seeing import Following, summarise
 from flows.session import Session, current, session
-from tasks.extraction import video as work
+from tasks.records import StageOutcome
 from tasks.settings import Settings
 
 WINDOW = 2  # batches in flight beside those that may be decoded ahead: one that ends, one that begins
@@ -31,20 +28,19 @@ def extraction(source: str, out: str, settings: Settings | None = None, limit: i
         todo = [planned.video.video_id for planned in run.plan.todo]
         following = Following(run, "extraction", len(todo))
         window: deque[tuple[Batch, list[PrefectFuture[Any]]]] = deque()
-        with ExitStack() as runners:
-            device: Any = runners.enter_context(ThreadPoolTaskRunner(max_workers=1)) if run.gpu else None
-            for batch in batches(todo, run.settings.pools.batch_size):
-                extracted: list[PrefectFuture[Any]] = [extract_batch.submit(batch)]
-                if device:
-                    read = device.submit(read_batch, {"batch": batch}, wait_for=extracted)
-                    heard = device.submit(hear_batch, {"batch": batch}, wait_for=extracted)
-                    extracted = [*extracted, read, heard]
-                published = publish_batch.submit(batch, wait_for=extracted)  # type: ignore[call-overload]
-                window.append((batch, [*extracted, published]))
-                if len(window) >= WINDOW + run.settings.pools.ahead:
-                    settle(window, following)
-            while window:
+        stages = [extract_batch]
+        if run.device:
+            stages += [read_batch, hear_batch]
+            for stage in ("text", "speech"):
+                run.progress.begin(stage, len(todo))
+        for batch in batches(todo, run.settings.pools.batch_size):
+            extracted: list[PrefectFuture[Any]] = [stage.submit(batch) for stage in stages]
+            published = publish_batch.submit(batch, wait_for=extracted)  # type: ignore[call-overload]
+            window.append((batch, [*extracted, published]))
+            if len(window) >= WINDOW + run.settings.pools.ahead:
                 settle(window, following)
+        while window:
+            settle(window, following)
         return summarise(run, "extraction")
 
 
@@ -61,14 +57,14 @@ def extract_batch(batch: Batch) -> None:
 
 @task(name="read", task_run_name="read · {batch}")
 def read_batch(batch: Batch) -> None:
-    """Read the on-screen text of a decoded batch, on the device."""
-    on_device(current(), batch, "text", work.read)
+    """Read the on-screen text of a batch on the device, each video as soon as it is decoded."""
+    on_device(current(), batch, "text")
 
 
 @task(name="hear", task_run_name="hear · {batch}")
 def hear_batch(batch: Batch) -> None:
-    """Transcribe the speech of a decoded batch, on the device."""
-    on_device(current(), batch, "speech", work.hear)
+    """Transcribe the speech of a batch on the device, each video as soon as it is decoded."""
+    on_device(current(), batch, "speech")
 
 
 @task(name="publish", task_run_name="publish · {batch}")
@@ -86,17 +82,19 @@ def settle(window: deque[tuple[Batch, list[PrefectFuture[Any]]]], following: Fol
     following.advance(len(batch.video_ids))
 
 
-def on_device(run: Session, batch: Batch, stage: str, function: Work) -> None:
-    """Run one model stage of a batch on the device, which one flow run at a time may hold on this machine."""
-    assert run.gpu is not None
-    waiting = [
-        planned
-        for planned in run.planned(batch)
-        if stage in run.results.missing(planned) and (run.spool_of(planned) / "index.json").exists()
-    ]
-    with FileLock(str(run.folder / "device-0.lock")):
-        began_s = time.perf_counter()
-        futures = {run.gpu.submit(function, run.job(planned), stage): planned for planned in waiting}
-        for future in as_completed(futures):
-            run.results.keep(futures[future], future.result())
-        run.results.counts.device_s += time.perf_counter() - began_s
+def on_device(run: Session, batch: Batch, stage: str) -> None:
+    """Queue one model stage of a batch's videos as decoding is done with them, and keep what it gives."""
+    assert run.device is not None
+    wanting = [planned for planned in run.planned(batch) if stage in run.results.missing(planned)]
+    run.progress.advance(stage, len(batch.video_ids) - len(wanting))
+    decoding = {run.begin(planned): planned for planned in wanting}
+    queued: dict[Future[StageOutcome], Planned] = {}
+    for decoded in as_completed(decoding):
+        planned = decoding[decoded]
+        if run.is_spooled(planned):
+            queued[run.device.submit(stage, run.job(planned))] = planned
+        else:  # it could not be decoded
+            run.progress.advance(stage, 1)
+    for outcome in as_completed(queued):
+        run.results.keep(queued[outcome], [outcome.result()])
+        run.progress.advance(stage, 1)

@@ -22,5 +22,8 @@ def figures_of(run: Session) -> dict[str, Any]:
         "failures": [failure.model_dump() for failure in counts.failures],
         "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())},
         "cache_saved_s": round(counts.cache_saved_s, 3),
+        "gates_saved_s": round(counts.modelled.gates_saved_s, 3),
+        "model_s_per_video_hour": counts.modelled.s_per_video_hour,
+        "device_busy_share": run.device_busy_share(),
         "report": storage.path("report/index.html") if storage.exists("report/index.html") else None,
     }

@@ -1,4 +1,4 @@
-"""Pools of worker processes: one for the CPU, one per device for OCR and speech.
+"""Pools of worker processes: one for the CPU, and one of a single process per device for OCR and speech.
 
 A worker that dies or takes too long costs the video that it held; the pool replaces the worker and goes on.
 """
@@ -43,7 +43,8 @@ class _Order:
     job: Any
     stage: str
     outcome: Future[list[StageOutcome]]
-    tries: int = TRIES
+    timeout_s: float
+    tries: int
     pool: ProcessPool | None = None  # where it was queued last
 
 
@@ -62,16 +63,18 @@ class WorkerPool:
         self._broken = 0
         self._pool = self._new_pool()
 
-    def submit(self, work: Work, job: Any, stage: str) -> Future[list[StageOutcome]]:
+    def submit(self, work: Work, job: Any, stage: str, videos: int = 1) -> Future[list[StageOutcome]]:
         """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future.
 
-        stage: what is said to have failed when the worker is lost.
+        stage: what is said to have failed when the worker is lost. videos: how many the job is about; where there are
+        several, it has their time together, and is not tried again: they can be tried one by one.
         """
         with self._lock:
             known = self._orders.get((work, job))
             if known is not None:
                 return known.outcome
-            order = self._orders[work, job] = _Order(work, job, stage, Future())
+            tries = TRIES if videos == 1 else 1
+            order = self._orders[work, job] = _Order(work, job, stage, Future(), self.timeout_s * videos, tries)
             self._queue(order)
             return order.outcome
 
@@ -106,7 +109,7 @@ class WorkerPool:
         slot = self._free.pop() if self._free else SLOTS - 1
         pool = order.pool = self._pool
         try:
-            running = pool.schedule(_run, args=(order.work, order.job, slot), timeout=self.timeout_s)
+            running = pool.schedule(_run, args=(order.work, order.job, slot), timeout=order.timeout_s)
         except RuntimeError:  # the pool broke since it was last used
             self._replace(pool)
             return
@@ -129,7 +132,7 @@ class WorkerPool:
                     died = WorkerDied(f"{order.job.uri}: the worker process died (exit code {error.exitcode})")
                     self._settle(order, [_lost(order, died)])
             except TimeoutError:
-                late = VideoTimeout(f"{order.job.uri}: not done after {self.timeout_s:.0f} s")
+                late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
                 self._settle(order, [_lost(order, late)])
             except BrokenProcessPool:
                 self._replace(pool)

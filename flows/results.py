@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 
+from flows.counts import Counts
 from flows.plan import Planned
 from tasks.cache import Entry, ResultCache
 from tasks.catalog import failure
 from tasks.errors import StorageError
 from tasks.keys import EXTRACTION_STAGES
-from tasks.records import Decoded, Failure, Record, Speech, StageOutcome, Texts
+from tasks.records import Decoded, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
 from tasks.tables import Row, Tables, VideoRows
 
 RECORDS: dict[str, type[Record]] = {"decode": Decoded, "text": Texts, "speech": Speech}
-
-
-@dataclass
-class Counts:
-    """What a run has done so far. A video is done, reused or failed; a partial one is done and has failures."""
-
-    done: set[str] = field(default_factory=set)
-    reused: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    failures: list[Failure] = field(default_factory=list)
-    classified: int = 0
-    stage_seconds: defaultdict[str, float] = field(
-        default_factory=lambda: defaultdict(float)
-    )  # CPU seconds of what was computed
-    cache_saved_s: float = 0.0
-    gates_saved_s: float = 0.0
-    device_s: float = 0.0
 
 
 class Results:
@@ -132,7 +114,4 @@ class Results:
             video_id
         )
         self.counts.cache_saved_s += sum(outcome.cpu_s for stage, outcome in outcomes.items() if stage not in missing)
-        speech = outcomes.get("speech")
-        if speech and speech.result and speech.result["transcribed_s"] > 0:
-            gated_s = speech.result["audio_s"] - speech.result["transcribed_s"]
-            self.counts.gates_saved_s += max(0.0, gated_s) * speech.cpu_s / speech.result["transcribed_s"]
+        self.counts.modelled.add(outcomes, missing)

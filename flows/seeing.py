@@ -17,6 +17,7 @@ from flows.figures import figures_of
 from flows.session import Session
 
 MAX_FAILURES_SHOWN = 200
+MAX_TURNS_SHOWN = 500
 
 
 class Following:
@@ -50,6 +51,19 @@ def summarise(run: Session, name: str) -> State[dict[str, Any]]:
             for failure in figures["failures"][:MAX_FAILURES_SHOWN]
         ]
         create_table_artifact(shown, key=f"{name}-failures", description=f"{len(figures['failures'])} failures")
+    if name == "extraction" and run.device and run.device.turns:
+        turns = [
+            {
+                "device": turn.slot,
+                "stage": turn.stage,
+                "videos": turn.videos,
+                "from": turn.started_at.isoformat(timespec="milliseconds"),
+                "to": turn.ended_at.isoformat(timespec="milliseconds"),
+                "waiting": ", ".join(f"{stage} {videos}" for stage, videos in turn.waiting.items()),
+            }
+            for turn in run.device.turns[-MAX_TURNS_SHOWN:]
+        ]
+        create_table_artifact(turns, key="extraction-device", description="turns on the device")
     total, failed = figures["videos"], figures["failed"]
     if failed:
         return Completed(name="PartiallyCompleted", message=f"{failed}/{total} videos failed", data=figures)

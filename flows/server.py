@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tasks.errors import ReelscopeError
 
+FLUSH_S = 5.0  # for events that are on their way to the server when a run ends
 STARTUP_S = 120.0  # a fresh home migrates its database: 34 s were seen on two busy cores
 
 
@@ -80,8 +81,16 @@ def prefect_api(server: EmbeddedServer | None) -> Iterator[None]:
     if server is None:
         yield
         return
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     server.wait()
-    with temporary_settings({PREFECT_API_URL: server.url}):
-        yield
+    # each flow waits up to a second for its heart to stop, and this server ends with the run that it would watch
+    with temporary_settings({PREFECT_API_URL: server.url, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        try:
+            yield
+        finally:
+            # at the end of the process there would be no server to send to, and Prefect would try for a minute
+            APILogHandler().flush()
+            EventsWorker.drain_all(timeout=FLUSH_S)

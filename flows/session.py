@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from flows.batches import Batch
+from flows.device import Device
 from flows.plan import Plan, Planned, planning
 from flows.pools import WorkerPool
 from flows.progress import Progress
@@ -27,7 +28,7 @@ from tasks.analysis import summary
 from tasks.cache import ResultCache
 from tasks.catalog import Catalog, local_path, scan
 from tasks.content import ContentHashes
-from tasks.device import cuda_available
+from tasks.device import cuda_available, device_count
 from tasks.errors import PoolStopped
 from tasks.extraction import video as work
 from tasks.extraction.ocr import OcrChoice, choose_ocr
@@ -111,9 +112,15 @@ class Session:
         return self._pool("cpu", self.settings.workers)
 
     @cached_property
-    def gpu(self) -> WorkerPool | None:
-        """The one process that holds the device; None where the models run in the CPU processes."""
-        return self._pool("gpu", 1) if self.on_device else None
+    def device(self) -> Device | None:
+        """The processes that hold the devices; None where the models run in the CPU processes."""
+        if not self.on_device:
+            return None
+        slots = max(1, device_count() if "cuda" in (self.ocr.device, self.speech.device) else 1)
+        pools = [self._pool(f"gpu-{slot}", 1) for slot in range(slots)]
+        # every run of this user on this machine sees the same locks, whatever its cache
+        locks = private_folder(Path(platformdirs.user_cache_dir("reelscope")))
+        return Device(pools, self.settings.pools.batch_size, locks)
 
     @cached_property
     def on_device(self) -> bool:
@@ -133,6 +140,9 @@ class Session:
             if not Path("/proc", left.name.split("-")[0]).exists() and Path("/proc").is_dir():
                 shutil.rmtree(left, ignore_errors=True)
         return private_folder(spools / f"{os.getpid()}-{self.run_id}")
+
+    def is_spooled(self, planned: Planned) -> bool:
+        return (self.spool_of(planned) / "index.json").exists()
 
     def spool_of(self, planned: Planned) -> Path:
         return self.spool / digest(planned.video.video_id, planned.input_hash)
@@ -195,9 +205,7 @@ class Session:
         for item in planned:
             if self.results.missing(item):
                 self.cpu.forget(work.extract, self.job(item))
-            if self.gpu:
-                self.gpu.forget(work.read, self.job(item))
-                self.gpu.forget(work.hear, self.job(item))
+            if self.device:
                 shutil.rmtree(self.spool_of(item), ignore_errors=True)
         self.results.publish(planned, self.niches)
 
@@ -317,13 +325,12 @@ class Session:
 
     def record(self, outcome: str) -> None:
         """Write the run's row: completed, interrupted or failed."""
-        counts, finished_at = self.results.counts, datetime.now(UTC)
-        elapsed_s = (finished_at - self.started_at).total_seconds()
+        counts = self.results.counts
         self.tables.record_run(
             {
                 "run_id": self.run_id,
                 "started_at": self.started_at,
-                "finished_at": finished_at,
+                "finished_at": datetime.now(UTC),
                 "command": self.command,
                 "source": self.source,
                 "outcome": outcome,
@@ -338,20 +345,27 @@ class Session:
                     {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}
                 ),
                 "cache_saved_s": counts.cache_saved_s,
-                "gates_saved_s": counts.gates_saved_s,
-                "device_busy_share": min(1.0, counts.device_s / elapsed_s)
-                if counts.device_s and elapsed_s > 0
-                else None,
+                "gates_saved_s": counts.modelled.gates_saved_s,
+                "model_s_per_video_hour": counts.modelled.s_per_video_hour,
+                "device_busy_share": self.device_busy_share(),
             }
         )
+
+    def device_busy_share(self) -> float | None:
+        """Share of the run's time so far in which its devices were at work; None where it used none."""
+        device: Device | None = self.__dict__.get("device")
+        elapsed_s = (datetime.now(UTC) - self.started_at).total_seconds()
+        if device is None or not device.turns or elapsed_s <= 0:
+            return None
+        return min(1.0, device.busy_s() / (elapsed_s * len(device.pools)))
 
     def close(self) -> None:
         """End the pools and remove what lay between them."""
         self._closed = True
-        for name in ("cpu", "gpu"):
-            pool = self.__dict__.get(name)
-            if pool is not None:
-                pool.stop()
+        for name in ("cpu", "device"):
+            working = self.__dict__.get(name)
+            if working is not None:
+                working.stop()
         if "spool" in self.__dict__:
             shutil.rmtree(self.spool, ignore_errors=True)
 

@@ -27,3 +27,12 @@ def cuda_available() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def device_count() -> int:
+    """How many CUDA devices torch can compute on."""
+    if not cuda_available():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()

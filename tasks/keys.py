@@ -22,7 +22,19 @@ _FRAMES = ("frames", "planes", "decode", "pcm", "shots", "cuts", "fades", "disso
 #: The modules of tasks/extraction whose code makes a stage's result.
 _CODE = {
     "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
-    "text": (*_FRAMES, "text", "tracks", "crops", "presence", "ocr_rapid", "ocr_easy", "halving"),
+    "text": (
+        *_FRAMES,
+        "text",
+        "tracks",
+        "crops",
+        "presence",
+        "ocr_rapid",
+        "ocr_easy",
+        "halving",
+        "spool",
+        "gathering",
+        "group",
+    ),
     "speech": (
         "decode",
         "pcm",
@@ -40,6 +52,8 @@ _CODE = {
         "whisper_sampling",
         "windows",
         "halving",
+        "spool",
+        "group",
     ),
     "template": ("template", "../rows"),
 }

@@ -177,6 +177,7 @@ TABLES: dict[str, pa.Schema] = {
         stage_seconds=_text,
         cache_saved_s=_real,
         gates_saved_s=_real,
+        model_s_per_video_hour=_real,
         device_busy_share=_real,
     ),
 }

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.errors import DamagedMedia, NoPictures, NotAVideo
-from tasks.extraction import decode, video
+from tasks.extraction import decode, group, video
 from tasks.extraction.decode import Chunk, Frame, Media
+from tasks.extraction.group import Group
 from tasks.extraction.ocr import choose_ocr
 from tasks.extraction.speech import choose_speech
 from tasks.extraction.video import Job, extract
@@ -109,7 +110,8 @@ def test_the_models_in_another_process_give_the_same(tmp_path: Path) -> None:
     first = {outcome.stage: outcome for outcome in extract(spooled, lambda share: None)}
     assert set(first) == {"decode"}
     assert first["decode"].result == direct["decode"].result
-    (text,), (speech,) = video.read(spooled, lambda share: None), video.hear(spooled, lambda share: None)
+    alone = Group((spooled,))
+    (text,), (speech,) = group.read(alone, lambda share: None), group.hear(alone, lambda share: None)
     assert speech.result == direct["speech"].result
     there, here = Texts.model_validate(text.result).texts, Texts.model_validate(direct["text"].result).texts
     assert {item.text for item in there if item.confidence > 0.8} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -95,10 +96,14 @@ def test_one_task_run_per_batch_and_stage_with_names_people_read(on_the_gpu_pool
 
 
 def test_the_device_is_held_once_while_the_cpu_decodes_and_analysis_begins(on_the_gpu_pool: tuple[Any, Path]) -> None:
+    from prefect.artifacts import Artifact
+
     state, _ = on_the_gpu_pool
     parent = next(run for run in runs("flow") if run.id == state.state_details.flow_run_id)
     flows, tasks = children(parent)
-    on_device = [interval(run) for run in tasks if run.name.split(" · ")[0] in ("read", "hear")]
+    turns = json.loads(str(Artifact.get("extraction-device").data))  # type: ignore[union-attr]
+    assert sum(turn["videos"] for turn in turns) == 8 and {turn["stage"] for turn in turns} == {"text", "speech"}
+    on_device = [(datetime.fromisoformat(turn["from"]), datetime.fromisoformat(turn["to"])) for turn in turns]
     assert not any(overlap(left, right) for at, left in enumerate(on_device) for right in on_device[:at])
     extracting = [interval(run) for run in tasks if run.name.startswith("extract ")]
     assert any(overlap(left, right) for left in extracting for right in on_device)

@@ -178,6 +178,8 @@ class Scripted:
     name: str = "scripted"
     model: str = "none"
     batch_frames: int = 4
+    full_frames: int = 16
+    full_crops: int = 16
     batches: list[int] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 

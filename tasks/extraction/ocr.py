@@ -41,12 +41,15 @@ class OcrEngine(Protocol):
     """Finds lines of text, and reads them; the two are apart so that a line that did not change is not read again.
 
     What an engine gives for a frame or a crop does not depend on what else is in the batch. One thread at a time.
-    batch_frames: how many frames it is best given at once. More than one: they are searched whole.
+    batch_frames: how many frames of a video it is best given at once. More than one: they are searched whole.
+    full_frames, full_crops: how many of several videos make a batch that need not wait for more.
     """
 
     name: str
     model: str
     batch_frames: int
+    full_frames: int
+    full_crops: int
 
     def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
         """Strips of frames of any sizes -> per strip its lines in reading order, in pixels of the frame."""

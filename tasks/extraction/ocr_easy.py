@@ -25,6 +25,7 @@ class EasyOcr:
     """EasyOCR's reader, its detector and recogniser called apart and in batches."""
 
     name = "easyocr"
+    full_frames, full_crops = DETECT_BATCH, RECOGNISE_BATCH
 
     def __init__(self, choice: OcrChoice, settings: Text) -> None:
         import easyocr

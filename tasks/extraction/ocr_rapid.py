@@ -58,7 +58,7 @@ class RapidOcr:
     """RapidOCR on one CPU thread: processes, not threads, are what makes it faster."""
 
     name = "rapidocr"
-    batch_frames = 1  # a batch gains nothing on one thread
+    batch_frames = full_frames = full_crops = 1  # a batch gains nothing on one thread
 
     def __init__(self, choice: OcrChoice, settings: Text) -> None:
         from rapidocr import RapidOCR

@@ -89,6 +89,11 @@ class SpoolReader:
                 else:
                     consumer.read(time_s, cv2.imdecode(encoded, cv2.IMREAD_COLOR), Rows(*rows))  # type: ignore[arg-type]
 
+    @property
+    def speaks(self) -> bool:
+        """Is there speech in it?"""
+        return bool(self._regions)
+
     def regions(self, video_id: str) -> Iterator[Region]:
         with (self._folder / "regions.pcm").open("rb") as pcm:
             for start_s, samples in self._regions:

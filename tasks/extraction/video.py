@@ -17,7 +17,7 @@ from tasks.extraction.pictures import PictureBook
 from tasks.extraction.sampling import Sampler
 from tasks.extraction.shots import ShotDetector
 from tasks.extraction.speech import SpeechChoice
-from tasks.extraction.spool import SpoolReader, SpoolWriter
+from tasks.extraction.spool import SpoolWriter
 from tasks.extraction.text import TextReader
 from tasks.extraction.transcriber import Transcriber
 from tasks.extraction.vad import load_vad
@@ -163,7 +163,7 @@ class _Pass:
 
 
 def extract(job: Job, progress: Progress) -> list[StageOutcome]:
-    """The outcomes of the job's stages; those of text and speech follow from `read` and `hear` where there is a spool.
+    """The outcomes of the job's stages; those of text and speech follow from `group` where there is a spool.
 
     Raises nothing for a bad video: a file that cannot be decoded gives one outcome, the failure of decode.
     """
@@ -194,32 +194,6 @@ def extract(job: Job, progress: Progress) -> list[StageOutcome]:
         decode.cpu_s = time.thread_time() - cpu_s - sum(stage.cpu_s for stage in others)
     progress(1.0)
     return [stage.outcome(job) for stage in stages.values() if stage.result or stage.error]
-
-
-def read(job: Job, progress: Progress) -> list[StageOutcome]:
-    """The text stage of a spooled video."""
-    stage = Stage("text")
-    with stage.at_work():
-        spool = SpoolReader(Path(job.spool or ""))
-        reader = TextReader(load_ocr(job.ocr, job.settings.text), job.settings.text)
-        spool.feed(reader)
-        stage.result = reader.finish(spool.windows)
-    progress(1.0)
-    return [stage.outcome(job)]
-
-
-def hear(job: Job, progress: Progress) -> list[StageOutcome]:
-    """The speech stage of a spooled video."""
-    stage = Stage("speech")
-    with stage.at_work():
-        spool = SpoolReader(Path(job.spool or ""))
-        settings = job.settings.speech
-        listener = Transcriber(job.speech, settings)
-        for region in spool.regions(job.video_id):
-            listener.hear(region)
-        stage.result = listener.finish(spool.audio_s)
-    progress(1.0)
-    return [stage.outcome(job)]
 
 
 def _damage(job: Job, media: Media) -> DamagedMedia | None:

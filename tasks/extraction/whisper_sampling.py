@@ -25,8 +25,7 @@ def decoding_task(model: Any, options: DecodingOptions) -> DecodingTask:
 class BatchedTimestampRules:
     """ApplyTimestampRules of whisper/decoding.py for all rows at once.
 
-    Whisper's own goes through the rows one by one and asks the device three times for each; in a batch of 16 that takes
-    longer than the model.
+    Whisper's own goes through the rows one by one and waits three times for the device in each.
     """
 
     def __init__(self, rules: ApplyTimestampRules) -> None:
@@ -39,28 +38,24 @@ class BatchedTimestampRules:
     def apply(self, logits: torch.Tensor, tokens: torch.Tensor) -> None:
         """logits: [batch, vocabulary], changed in place; tokens: [batch, so far]."""
         sampled = tokens[:, self._begin :]
-        vocabulary = torch.arange(logits.shape[1], device=logits.device)
-        stamps, text = vocabulary >= self._first_stamp, vocabulary < self._eot
+        text, stamps = logits[:, : self._eot], logits[:, self._first_stamp :]
+        moments = torch.arange(stamps.shape[1], device=logits.device)
         logits[:, self._no_stamps] = -torch.inf
         if sampled.shape[1] == 0:
-            forbidden = ~stamps
+            logits[:, : self._first_stamp] = -torch.inf
             if self._latest_start is not None:
-                forbidden = forbidden | (vocabulary > self._first_stamp + self._latest_start)
-            logits.masked_fill_(forbidden, -torch.inf)
-        else:
-            stamped = sampled >= self._first_stamp
-            last = stamped[:, -1:]
-            paired = stamped[:, -2:-1] if sampled.shape[1] > 1 else torch.ones_like(last)
-            open_end = last & ~paired  # a segment's end: the next one's start, or nothing more
-            # a segment has a length, and time does not run backwards
-            earliest = torch.where(stamped, sampled, 0).amax(1, keepdim=True) + (~open_end).long()
-            forbidden = (stamps & ((last & paired) | (vocabulary < earliest))) | (text & open_end)
-            logits.masked_fill_(forbidden, -torch.inf)
+                stamps[:, self._latest_start + 1 :] = -torch.inf
+            return
+        stamped = sampled >= self._first_stamp
+        last = stamped[:, -1:]
+        paired = stamped[:, -2:-1] if sampled.shape[1] > 1 else last
+        text.masked_fill_(last & ~paired, -torch.inf)  # after a segment's end comes the next one's start, or nothing
+        # a segment has a length, and time does not run backwards
+        earliest = (sampled - self._first_stamp).amax(1, keepdim=True) + ~(last & ~paired)
+        stamps.masked_fill_((last & paired) | (moments < earliest), -torch.inf)
         # where all timestamps together are more probable than any text, a timestamp comes next
-        chances = logits.float().log_softmax(dim=-1)
-        stamp = chances[:, self._first_stamp :].logsumexp(dim=-1, keepdim=True)
-        best_text = chances[:, : self._first_stamp].amax(dim=-1, keepdim=True)
-        logits[:, : self._first_stamp].masked_fill_(stamp > best_text, -torch.inf)
+        words = logits[:, : self._first_stamp]
+        words.masked_fill_(stamps.logsumexp(dim=-1, keepdim=True) > words.amax(dim=-1, keepdim=True), -torch.inf)
 
 
 class EqualDraws(GreedyDecoder):  # type: ignore[misc]
@@ -84,7 +79,7 @@ class EqualDraws(GreedyDecoder):  # type: ignore[misc]
         noise.clamp_(min=torch.finfo(noise.dtype).tiny)
         chosen = (logits.float() / self.temperature - noise.log()).argmax(dim=-1, keepdim=True)
         ended = tokens[:, -1:] == self.eot
-        logprobs = logits.float().log_softmax(dim=-1).gather(1, chosen)
+        logprobs = logits.float().gather(1, chosen) - logits.float().logsumexp(dim=-1, keepdim=True)
         sum_logprobs += torch.where(ended, 0.0, logprobs)[:, 0]
         tokens = torch.cat([tokens, torch.where(ended, self.eot, chosen)], dim=-1)
         return tokens, bool((tokens[:, -1] == self.eot).all())
