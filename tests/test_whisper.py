@@ -173,6 +173,23 @@ def expected(said: dict[str, Any], region: Region) -> list[Segment]:
     )
 
 
+def test_each_window_of_a_batch_is_decoded_in_its_language(engine: WhisperEngine, greedy: None) -> None:
+    sound = noise(6.0, 1)
+    given = {"a": "en", "b": "de", "c": "zh"}
+    regions = [Region(video_id, 0.0, sound) for video_id in given]
+    together = engine.transcribe(regions, {**given})
+    for region, segments in zip(regions, together, strict=True):
+        language = given[region.video_id]
+        said = whisper.decode(
+            engine._model,
+            whisper.pad_or_trim(whisper.log_mel_spectrogram(sound / np.float32(32768), padding=400)[:, :600], 3000),
+            DecodingOptions(language=language, fp16=False, sample_len=8),
+        )
+        assert segments[0].confidence == pytest.approx(np.exp(said.avg_logprob), rel=1e-3)
+        assert segments[0].language == language
+    assert len({segments[0].confidence for segments in together}) == 3
+
+
 def test_out_of_memory_halves_the_batch(engine: WhisperEngine, greedy: None, monkeypatch: pytest.MonkeyPatch) -> None:
     regions = [region for video_id in "abcdefg" for region in row(video_id, [2.0])]
     languages = dict.fromkeys("abcdefg", "en")
@@ -245,6 +262,15 @@ def test_a_language_is_found_once_per_video_and_given_ones_are_not_searched(
     assert watch.searched == [3] and languages == known
 
 
+def test_an_english_model_searches_no_language(tmp_path: Path, greedy: None) -> None:
+    options = SpeechSettings(engine="whisper", model=str(random_whisper(tmp_path / "random.en.pt", 51864)))
+    english = WhisperEngine(choose_speech(options), options, sample_len=8)
+    languages: dict[str, str | None] = {"b": "de"}
+    found = english.transcribe([*row("a", [3.0]), *row("b", [4.0])], languages)
+    assert languages == {"a": "en", "b": "de"}
+    assert all(found)
+
+
 def test_the_language_is_that_of_the_longest_region(
     engine: WhisperEngine, content: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -283,14 +309,14 @@ def decoded(monkeypatch: pytest.MonkeyPatch, answer: Callable[[int, float], Hypo
     """What `decode` makes of windows whose hypotheses are given by number and temperature, and what it asked for."""
     asked: list[tuple[float, list[int]]] = []
 
-    def fake(model: Any, features: Any, language: str, sample_len: int | None, temperature: float) -> list[Hypothesis]:
+    def fake(model: Any, features: Any, languages: Any, sample_len: int | None, temperature: float) -> list[Hypothesis]:
         numbers = features[:, 0, 0].int().tolist()
         asked.append((temperature, numbers))
         return [answer(number, temperature) for number in numbers]
 
     monkeypatch.setattr(whisper_decoding, "_decode", fake)
     features = torch.arange(windows).float()[:, None, None]
-    return whisper_decoding.decode(None, features, "en", None), asked
+    return whisper_decoding.decode(None, features, ["en"] * windows, None), asked
 
 
 def hypothesis(logprob: float = -0.3, ratio: float = 1.5, no_speech: float = 0.1) -> Hypothesis:
@@ -331,20 +357,25 @@ def test_thresholds_are_whispers(logprob: float, ratio: float, no_speech: float,
 
 def test_draws_do_not_depend_on_the_batch(engine: WhisperEngine) -> None:
     features = torch.randn(4, 1500, 64, generator=torch.Generator().manual_seed(3)) * 3
-    options = DecodingOptions(language="en", temperature=1.0, fp16=False, sample_len=12)
+    options = DecodingOptions(temperature=1.0, fp16=False, sample_len=12)
+    languages = ["en", "de", "fi", "en"]
     torch.manual_seed(5)
     state = torch.get_rng_state()
-    together = [result.tokens for result in decoding_task(engine._model, options).run(features)]
+    together = [result.tokens for result in decoding_task(engine._model, options, languages).run(features)]
     assert torch.equal(torch.get_rng_state(), state), "the process's own random numbers are left alone"
-    alone = [decoding_task(engine._model, options).run(features[i : i + 1])[0].tokens for i in (3, 2, 1, 0)][::-1]
+    alone = [
+        decoding_task(engine._model, options, languages[i : i + 1]).run(features[i : i + 1])[0].tokens
+        for i in (3, 2, 1, 0)
+    ][::-1]
     assert together == alone
     assert len(set(map(tuple, together))) > 1
-    greedy = decoding_task(engine._model, DecodingOptions(language="en", fp16=False, sample_len=12)).run(features)
+    options = DecodingOptions(fp16=False, sample_len=12)
+    greedy = decoding_task(engine._model, options, languages).run(features)
     assert together != [result.tokens for result in greedy]
 
 
 def test_draws_follow_the_probabilities(engine: WhisperEngine) -> None:
-    decoder = decoding_task(engine._model, DecodingOptions(language="en", temperature=0.5, fp16=False)).decoder
+    decoder = decoding_task(engine._model, DecodingOptions(temperature=0.5, fp16=False), ["en"]).decoder
     logits = torch.tensor([[1.0, 0.5, 0.0, -torch.inf]])
     decoder.reset()
     sums, drawn = torch.zeros(1), []

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from threading import Lock
 
 from tasks.errors import EngineError
@@ -18,7 +17,8 @@ from tasks.extraction.windows import WINDOW_S, pack
 from tasks.records import Segment
 from tasks.settings import SpeechSettings
 
-CUDA_WINDOWS, CPU_WINDOWS = 16, 4  # decoded at once; halved where the device's memory is too small
+CUDA_WINDOWS, CPU_WINDOWS = 24, 6  # decoded at once; halved where the device's memory is too small
+FILL = 2 / 3  # of a window that packing fills at least, as a rule
 MOST_PASSES = 30  # over one window; a sound model needs one or two
 
 
@@ -54,7 +54,7 @@ class WhisperEngine:
             ) from error
         self.model = choice.model
         self._batch = CUDA_WINDOWS if choice.device == "cuda" else CPU_WINDOWS
-        self.batch_s = self._batch * WINDOW_S
+        self.batch_s = self._batch * WINDOW_S * FILL
         self._sample_len = sample_len
         self._lock = Lock()
 
@@ -65,24 +65,21 @@ class WhisperEngine:
         found: list[list[Segment]] = [[] for _ in regions]
         with self._lock, torch.no_grad():
             passes = first_passes(pack(regions), self._model)
-            self._find_languages(passes, languages)
+            spoken = self._find_languages(passes, languages)
             for left in reversed(range(MOST_PASSES)):
                 rests: list[Pass] = []
-                for each, language, hypothesis in self._decode(passes, languages):
-                    rests += self._take(each, language, hypothesis, found, last=left == 0)
+                for each, hypothesis in zip(passes, self._decode(passes, spoken), strict=True):
+                    rests += self._take(each, spoken[each.window.video_id], hypothesis, found, last=left == 0)
                 passes = rests
         return [without_loops(segments) for segments in found]
 
-    def _find_languages(self, passes: Sequence[Pass], languages: MutableMapping[str, str | None]) -> None:
-        """Puts each unknown language into the mapping. What was encoded for it is not encoded again."""
+    def _find_languages(self, passes: Sequence[Pass], languages: MutableMapping[str, str | None]) -> dict[str, str]:
+        """The language of each video; what was unknown is in the mapping, then, and its encoder output is kept."""
         asked: dict[str, Pass] = {}
         for each in passes:
             video_id = each.window.video_id
             if languages.get(video_id) is None:
                 asked[video_id] = max(asked.get(video_id, each), each, key=lambda each: each.window.longest)
-        if not self._model.is_multilingual:
-            languages.update(dict.fromkeys(asked, "en"))
-            return
 
         def find(batch: Sequence[Pass]) -> list[str]:
             features = encode(batch, self._model)
@@ -91,30 +88,25 @@ class WhisperEngine:
                 each.features = encoded
             return [max(chance, key=chance.__getitem__) for chance in chances]
 
-        for video_id, language in zip(asked, in_batches(find, list(asked.values()), self._batch), strict=True):
-            languages[video_id] = language
+        if self._model.is_multilingual:
+            found = dict(zip(asked, in_batches(find, list(asked.values()), self._batch), strict=True))
+        else:
+            found = dict.fromkeys(asked, "en")
+        languages.update(found)
+        return {video_id: language for video_id, language in languages.items() if language is not None}
 
-    def _decode(
-        self, passes: Sequence[Pass], languages: Mapping[str, str | None]
-    ) -> Iterator[tuple[Pass, str, Hypothesis]]:
-        """Each pass with its language and what was heard in it. Those of one language are decoded together."""
+    def _decode(self, passes: Sequence[Pass], languages: Mapping[str, str]) -> list[Hypothesis]:
+        """What is heard in each."""
         import torch
 
-        by_language: defaultdict[str, list[Pass]] = defaultdict(list)
-        for each in passes:
-            spoken = languages[each.window.video_id]
-            assert spoken is not None
-            by_language[spoken].append(each)
-        for language, group in by_language.items():
+        def hear(batch: Sequence[Pass]) -> list[Hypothesis]:
+            new = [each for each in batch if each.features is None]
+            encoded = iter(encode(new, self._model) if new else ())
+            features = [next(encoded) if each.features is None else each.features for each in batch]
+            spoken = [languages[each.window.video_id] for each in batch]
+            return decode(self._model, torch.stack(features), spoken, self._sample_len)
 
-            def hear(batch: Sequence[Pass], language: str = language) -> list[Hypothesis]:
-                unknown = [each for each in batch if each.features is None]
-                encoded = iter(encode(unknown, self._model) if unknown else ())
-                features = [next(encoded) if each.features is None else each.features for each in batch]
-                return decode(self._model, torch.stack(features), language, self._sample_len)
-
-            for each, hypothesis in zip(group, in_batches(hear, group, self._batch), strict=True):
-                yield each, language, hypothesis
+        return in_batches(hear, passes, self._batch)
 
     def _take(
         self, each: Pass, language: str, hypothesis: Hypothesis, found: Sequence[list[Segment]], last: bool

@@ -78,33 +78,33 @@ class Hypothesis:
         return str(self.tokenizer.decode([token for token in tokens if token < self.tokenizer.eot])).strip()
 
 
-def decode(model: Any, features: Any, language: str, sample_len: int | None) -> list[Hypothesis]:
-    """Encoded windows [batch, 1500, state] of one language -> a hypothesis for each.
+def decode(model: Any, features: Any, languages: Sequence[str], sample_len: int | None) -> list[Hypothesis]:
+    """Encoded windows [batch, 1500, state] and the language of each -> a hypothesis for each.
 
     All are decoded greedily; those that fail, and they alone, again at higher temperatures until they don't. None of
     them depends on the others. sample_len: most tokens per window; None: as many as the model can.
     """
-    found = _decode(model, features, language, sample_len, TEMPERATURES[0])
+    found = _decode(model, features, languages, sample_len, TEMPERATURES[0])
     for temperature in TEMPERATURES[1:]:
         failed = [index for index, hypothesis in enumerate(found) if hypothesis.fails]
         if not failed:
             break
-        again = _decode(model, features[failed], language, sample_len, temperature)
+        again = _decode(model, features[failed], [languages[index] for index in failed], sample_len, temperature)
         for index, hypothesis in zip(failed, again, strict=True):
             found[index] = hypothesis
     return found
 
 
-def _decode(model: Any, features: Any, language: str, sample_len: int | None, temperature: float) -> list[Hypothesis]:
+def _decode(
+    model: Any, features: Any, languages: Sequence[str], sample_len: int | None, temperature: float
+) -> list[Hypothesis]:
     import torch
     from whisper import DecodingOptions
 
     from tasks.extraction.whisper_sampling import decoding_task
 
-    options = DecodingOptions(
-        language=language, temperature=temperature, sample_len=sample_len, fp16=features.dtype == torch.float16
-    )
-    task = decoding_task(model, options)
+    options = DecodingOptions(temperature=temperature, sample_len=sample_len, fp16=features.dtype == torch.float16)
+    task = decoding_task(model, options, languages)
     return [
         Hypothesis(
             tuple(result.tokens), result.avg_logprob, result.compression_ratio, result.no_speech_prob, task.tokenizer

@@ -5,20 +5,33 @@ Both stand in for parts of whisper.decoding.DecodingTask; this module is importe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from whisper.decoding import ApplyTimestampRules, DecodingOptions, DecodingTask, GreedyDecoder
 
 
-def decoding_task(model: Any, options: DecodingOptions) -> DecodingTask:
-    """Whisper's greedy decoding, in which no window depends on the others of its batch."""
-    task = DecodingTask(model, options)
+def decoding_task(model: Any, options: DecodingOptions, languages: Sequence[str]) -> DecodingTask:
+    """Whisper's greedy decoding, each window in its own language, and none dependent on the others of its batch.
+
+    languages: of the windows that the task will be run on; what the options say of it does not count.
+    """
+    task = DecodingTask(model, replace(options, language=None))
     task.logit_filters = [
         BatchedTimestampRules(rule) if isinstance(rule, ApplyTimestampRules) else rule for rule in task.logit_filters
     ]
     if options.temperature > 0:
         task.decoder = EqualDraws(options.temperature, task.tokenizer.eot)
+
+    def known(features: torch.Tensor, tokens: torch.Tensor) -> tuple[list[str], None]:
+        if model.is_multilingual:
+            codes = [task.tokenizer.to_language_token(language) for language in languages]
+            tokens[:, task.sot_index + 1] = torch.tensor(codes)
+        return list(languages), None
+
+    task._detect_language = known  # which writes what it finds into the prompt, just so
     return task
 
 
