@@ -46,11 +46,15 @@ class FasterWhisperEngine:
         from faster_whisper import WhisperModel
 
         assert choice.weights is not None
-        if choice.device == "cuda":
+        device, _, number = choice.device.partition(":")  # cuda:1 is the second
+        if device == "cuda":
             cublas_loads()
         try:
             self._model = WhisperModel(
-                choice.weights, device=choice.device, compute_type=compute_type(settings, choice.device)
+                choice.weights,
+                device=device,
+                device_index=int(number or 0),
+                compute_type=compute_type(settings, device),
             )
         except Exception as error:  # CTranslate2 and tokenizers raise nothing narrower
             raise EngineError(
