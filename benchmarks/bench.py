@@ -1,6 +1,6 @@
 """`make bench`: reelscope against the design that it replaces, what each part brings, and every figure that is promised.
 
-    python -m benchmarks.bench [--only corpus,parts,figures] [--long] [--rounds N] [--home FOLDER]
+    python -m benchmarks.bench [--only corpus,parts,figures,models] [--long] [--rounds N] [--home FOLDER]
 
 Each section's results are kept beside the corpus; benchmarks/RESULTS.md shows its last two runs. Needs ffmpeg and espeak-ng.
 """
@@ -20,6 +20,7 @@ from benchmarks import results
 from benchmarks.comparison import compare, long_video
 from benchmarks.corpus import corpus, home, quick
 from benchmarks.figures import run_figures
+from benchmarks.models import run_models
 from benchmarks.parts import run_parts
 
 LONG_CLIP = "mountain-1080.mp4"
@@ -29,7 +30,7 @@ MINUTES = (1, 60)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--only", default="corpus,parts,figures", help="sections, with commas between them; none: only write the page"
+        "--only", default="corpus,parts,figures,models", help="sections, with commas between them; none: only write the page"
     )
     parser.add_argument("--long", action="store_true", help="also the 60-minute video")
     parser.add_argument("--rounds", type=int, default=2, help="of the sections corpus and parts")
@@ -71,6 +72,8 @@ def main() -> None:
                 found = run_parts(tenth, options.rounds, options.workers, say)
             elif section == "figures":
                 found = run_figures(whole, tenth, user, options.workers, say)
+            elif section == "models":
+                found = run_models(options.home / "models", say)
             else:
                 found = long_video(whole / LONG_CLIP, user, MINUTES, say)
         results.store(kept, section, found)

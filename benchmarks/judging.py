@@ -75,7 +75,7 @@ def sequential_rows(results: Iterable[Row]) -> dict[str, dict[str, Sequence[Row]
 def outcome_rows(path: Path, outcomes: Iterable[StageOutcome]) -> dict[str, Sequence[Row]]:
     """What `extract` gave of one file."""
     video = Video(video_id=path.stem, uri=str(path), metadata={"title": path.stem})  # type: ignore[arg-type]
-    rows = video_rows(video, {outcome.stage: outcome for outcome in outcomes}, "", "")
+    rows = video_rows(video, {outcome.stage: outcome for outcome in outcomes}, "", "", "")
     return {"shots": rows.shots, "texts": rows.texts, "speech": rows.speech, "templates": [rows.template or {}]}
 
 

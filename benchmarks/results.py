@@ -16,7 +16,7 @@ from benchmarks.parts import FULL
 from tasks.versions import versions
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-SECTIONS = ("corpus", "parts", "figures", "long")
+SECTIONS = ("corpus", "parts", "figures", "models", "long")
 KEPT = 2  # runs that are shown side by side
 SHORT, LONG = "1", "60"  # minutes
 
@@ -67,6 +67,7 @@ def render(runs: Runs) -> str:
         _section(runs, "corpus", "The batch against the sequential design", _corpus),
         _section(runs, "parts", "What each part brings", _parts),
         _section(runs, "figures", "One by one", _figures),
+        _section(runs, "models", "EasyOCR and Whisper in batches", _models),
         _section(runs, "long", "A long video", _long),
         "## Machine and versions",
         "\n".join(f"- {name}" for name in sorted({run["machine"] for run in known})),
@@ -251,6 +252,29 @@ def _figures(runs: list[Data]) -> str:
             f"Until a worker holds the first video open: {_each(runs, lambda run: _seconds(run['start']['used']))} on a used home, {_each(runs, lambda run: _seconds(run['start']['fresh']))} on a fresh one.",
             _table(["run over the quick batch", "wall s"], cache),
         ]
+    )
+
+
+def _models(runs: list[Data]) -> str:
+    rows = [
+        [what, run["device"], run[what]["items"], f"{run[what]['one_by_one_s']:.1f}", f"{run[what]['batched_s']:.1f}", f"{run[what]['one_by_one_s'] / run[what]['batched_s']:.1f}x", f"{run[what]['same']} of {run[what]['compared']}", "-" if run[what]["busy_share"] is None else _percent(run[what]["busy_share"])]
+        for run in runs
+        for what in ("text", "speech")
+    ]  # fmt: skip
+    header = [
+        "",
+        "device",
+        "frames or regions",
+        "one by one s",
+        "in batches s",
+        "ratio",
+        "read the same",
+        "engine at work",
+    ]
+    return (
+        "With the toy weights of tests/toys, of 8 videos: frames of 640x360 with captions, one frame and one crop at a time, and in the batches "
+        "that videos share on the device; sentences, each a region, one at a time, and packed into windows that are decoded together.\n\n"
+        + _table(header, rows)
     )
 
 

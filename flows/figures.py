@@ -25,5 +25,22 @@ def figures_of(run: Session) -> dict[str, Any]:
         "gates_saved_s": round(counts.modelled.gates_saved_s, 3),
         "model_s_per_video_hour": counts.modelled.s_per_video_hour,
         "device_busy_share": run.device_busy_share(),
+        "device_turns": _turns(run),
         "report": storage.path("report/index.html") if storage.exists("report/index.html") else None,
     }
+
+
+def _turns(run: Session) -> list[dict[str, Any]]:
+    """Who held a device from when to when, and how many videos waited for each stage then; empty without a device."""
+    device = run.__dict__.get("device")
+    return [
+        {
+            "device": turn.slot,
+            "stage": turn.stage,
+            "videos": turn.videos,
+            "from": turn.started_at.isoformat(timespec="milliseconds"),
+            "to": turn.ended_at.isoformat(timespec="milliseconds"),
+            "waiting": ", ".join(f"{stage} {videos}" for stage, videos in turn.waiting.items()),
+        }
+        for turn in (device.turns if device else [])
+    ]

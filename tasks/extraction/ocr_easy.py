@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -74,7 +75,10 @@ class EasyOcr:
 
     def _recognise_batch(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         sheet, boxes = _sheet(crops)
-        rows = self._reader.recognize(sheet, boxes, [], batch_size=len(boxes), reformat=False)
+        with warnings.catch_warnings():
+            # it asks for pinned memory also where there is no device to pin it for
+            warnings.filterwarnings("ignore", message="'pin_memory' argument", category=UserWarning)
+            rows = self._reader.recognize(sheet, boxes, [], batch_size=len(boxes), reformat=False)
         return [(text, mean_confidence(float(score), len(text))) for _, text, score in rows]
 
 
