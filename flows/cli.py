@@ -146,6 +146,33 @@ def retry(
     raise typer.Exit(carry_out("run", catalog.source, out, again, None, as_json, strict, catalog))
 
 
+@app.command(epilog="Example: reelscope why cat-vs-cup --out out --speech pocketsphinx")
+def why(
+    video: Annotated[str, typer.Argument(help="video_id, uri, path or file name of a video.")],
+    out: Out,
+    source: Annotated[
+        str | None, typer.Option("--source", help="Where the video lies; the source of the last run otherwise.")
+    ] = None,
+    overrides: Overrides = None,
+    config: Config = None,
+    niches: Niches = None,
+    ocr: Ocr = None,
+    speech: SpeechEngine = None,
+    as_json: AsJson = False,
+) -> None:
+    """Per stage of a video: what a run with these options would reuse or redo, and which input changed."""
+    settings = settings_of(config, overrides, niches=niches, ocr=ocr, speech=speech)
+    from flows.command import existing
+    from flows.enquiry import show
+    from flows.enquiry import why as enquire
+
+    told = enquire(video, existing(out), source, settings)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    else:
+        show(told)
+
+
 @app.command(epilog="Example: reelscope report out")
 def report(out: OutFolder) -> None:
     """Rebuild the HTML report from the tables."""

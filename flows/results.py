@@ -12,7 +12,7 @@ from flows.plan import Planned
 from tasks.cache import Entry, ResultCache
 from tasks.catalog import failure
 from tasks.errors import StorageError
-from tasks.keys import EXTRACTION_STAGES
+from tasks.keys import EXTRACTION_STAGES, recorded
 from tasks.records import Decoded, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
 from tasks.tables import Row, Tables, VideoRows
@@ -102,12 +102,12 @@ class Results:
     def _rows(self, planned: Planned, outcomes: dict[str, StageOutcome]) -> VideoRows:
         """A video's rows; where none can be made of what its stages gave, that is its failure and no other video's."""
         try:
-            return video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
+            return video_rows(planned.video, outcomes, planned.input_hash, recorded(planned.inputs), self.run_id)
         except Exception as error:
             lost = failure(planned.video.video_id, planned.video.uri, "template", error)
             outcomes.clear()
             outcomes["template"] = StageOutcome(stage="template", result=None, failure=lost, wall_s=0.0, cpu_s=0.0)
-            return video_rows(planned.video, outcomes, planned.input_hash, self.run_id)
+            return video_rows(planned.video, outcomes, planned.input_hash, recorded(planned.inputs), self.run_id)
 
     def _count(self, video_id: str, status: str, outcomes: Mapping[str, StageOutcome], missing: frozenset[str]) -> None:
         (self.counts.failed if status == "failed" else self.counts.done if missing else self.counts.reused).add(

@@ -27,13 +27,14 @@ from flows.results import Results
 from tasks.analysis import summary
 from tasks.cache import ResultCache
 from tasks.catalog import Catalog, local_path, scan
+from tasks.classification.niches import niches_of
 from tasks.content import ContentHashes
 from tasks.device import cuda_available, device_count
 from tasks.errors import PoolStopped
 from tasks.extraction import video as work
 from tasks.extraction.ocr import OcrChoice, choose_ocr
 from tasks.extraction.speech import SpeechChoice, choose_speech
-from tasks.keys import EXTRACTION_STAGES, digest, text_hash
+from tasks.keys import EXTRACTION_STAGES, TextInputs, digest, text_hash, text_inputs
 from tasks.records import Failure, Niche, StageOutcome, Video
 from tasks.rows import metadata_row
 from tasks.settings import Settings, load_settings
@@ -254,6 +255,14 @@ class Session:
         return text_hash(video.metadata, self.classifier.identity, self.settings.classification.min_confidence)
 
     @cached_property
+    def niches_identity(self) -> str:
+        return niches_of(self.settings.classification).identity
+
+    def text_inputs(self, video: Video) -> TextInputs:
+        confidence = self.settings.classification.min_confidence
+        return text_inputs(video.metadata, self.niches_identity, self.classifier.identity, confidence)
+
+    @cached_property
     def unclassified(self) -> list[Video]:
         """The videos whose text, or what it is compared with, changed since their niche was found."""
         known = self.tables.known()
@@ -269,6 +278,7 @@ class Session:
             "niche_confidence": niche.confidence,
             "niche_runner_up": niche.runner_up,
             "classified_hash": self.classified_hash(video),
+            "classified_inputs": self.text_inputs(video).model_dump_json(),
         }
 
     def publish_niches(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -83,6 +84,22 @@ class StageInputs(BaseModel):
         return f"{stage}-{digest(self.content, self.settings, self.code, self.model)}"
 
 
+class TextInputs(BaseModel):
+    """The same for a classification. text: field of the metadata -> digest of what it says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: dict[str, str]
+    niches: str
+    min_confidence: float
+    code: str
+    model: str
+
+
+#: The fields of the metadata that classification reads.
+TEXT_FIELDS = ("title", "description", "tags", "categories", "uploader")
+
+
 def stage_inputs(stage: str, content_hash: str, settings: Settings, model: str) -> StageInputs:
     return StageInputs(
         content=content_hash, settings=settings_digest(stage, settings), code=code_digest(stage), model=model
@@ -94,22 +111,39 @@ def template_hash(inputs: dict[str, StageInputs]) -> str:
     return digest(*(inputs[stage].key(stage) for stage in EXTRACTION_STAGES), code_digest("template"))
 
 
+def recorded(inputs: Mapping[str, StageInputs]) -> str:
+    """What `videos` keeps of the inputs that its rows were made from, as JSON: stage -> part -> value."""
+    parts = {stage: inputs[stage].model_dump() for stage in EXTRACTION_STAGES}
+    return json.dumps(parts | {"template": {"code": code_digest("template")}})
+
+
 def text_hash(metadata: Metadata, classifier: str, min_confidence: float) -> str:
     """The input hash of a classification: the text, the niches or the model, and the confidence that is asked for."""
-    text = metadata.model_dump_json(include={"title", "description", "tags", "categories", "uploader"})
+    text = metadata.model_dump_json(include=set(TEXT_FIELDS))
     return digest(text, classifier, str(min_confidence), folder_digest("classification"))
 
 
+def text_inputs(metadata: Metadata, niches: str, classifier: str, min_confidence: float) -> TextInputs:
+    """What `text_hash` is made of. niches, classifier: identity of the niches file and of what matches them."""
+    said = {name: digest(json.dumps(getattr(metadata, name)))[:8] for name in TEXT_FIELDS}
+    code = folder_digest("classification")
+    return TextInputs(text=said, niches=niches, min_confidence=min_confidence, code=code, model=classifier)
+
+
 def settings_digest(stage: str, settings: Settings) -> str:
-    return digest(json.dumps(relevant_settings(stage, settings), sort_keys=True))
+    return digest(json.dumps(relevant_settings(stage, settings.model_dump(mode="json")), sort_keys=True))
 
 
-def relevant_settings(stage: str, settings: Settings) -> dict[str, object]:
-    values = settings.model_dump(mode="json")
+def relevant_settings(stage: str, values: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    """The settings that matter to a stage: section.key -> value.
+
+    values: section -> key -> value, as `runs` keeps them; what an older version did not know is left out.
+    """
     relevant: dict[str, object] = {}
     for name in _SETTINGS[stage]:
         section, _, key = name.partition(".")
-        chosen = {key: values[section][key]} if key else values[section]
+        known = values.get(section, {})
+        chosen = {key: known[key]} if key in known else {} if key else known
         relevant |= {f"{section}.{name}": value for name, value in chosen.items() if name not in _IRRELEVANT}
     return relevant
 

@@ -31,6 +31,7 @@ class Metadata(Record):
     view_count: int | None = None
     like_count: int | None = None
     webpage_url: str | None = None
+    duration_s: float | None = None  # as the source says; what was decoded stands in the tables
 
 
 class Video(Record):

@@ -23,14 +23,16 @@ def metadata_row(video: Video) -> Row:
         "video_id": video.video_id,
         "uri": video.uri,
         "size_bytes": video.size_bytes,
-        **metadata.model_dump(exclude={"published_at"}),
+        **metadata.model_dump(exclude={"published_at", "duration_s"}),
         "tags": list(metadata.tags),
         "categories": list(metadata.categories),
         "published_at": published_at,
     }
 
 
-def video_rows(video: Video, outcomes: Mapping[str, StageOutcome], input_hash: str, run_id: str) -> VideoRows:
+def video_rows(
+    video: Video, outcomes: Mapping[str, StageOutcome], input_hash: str, inputs: str, run_id: str
+) -> VideoRows:
     """All rows of a video. A stage that failed leaves its columns null, and the video `partial`."""
     decoded = _result(outcomes, "decode", Decoded)
     texts = _result(outcomes, "text", Texts)
@@ -39,6 +41,7 @@ def video_rows(video: Video, outcomes: Mapping[str, StageOutcome], input_hash: s
         "content_hash": video.content_hash,
         "status": status_of(outcomes),
         "input_hash": input_hash,
+        "inputs": inputs,
         "run_id": run_id,
         "seconds": json.dumps({stage: round(outcome.cpu_s, 3) for stage, outcome in outcomes.items()}),
     }

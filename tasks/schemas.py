@@ -94,7 +94,9 @@ TABLES: dict[str, pa.Schema] = {
         pictures=_texts,  # files under OUT/pictures, in time order
         picture_times_s=_reals,
         input_hash=_text,  # of everything that extraction depends on
+        inputs=_text,  # JSON: the same part by part, stage -> content, settings, code, model; `reelscope why` compares them
         classified_hash=_text,  # of everything that classification depends on
+        classified_inputs=_text,  # JSON: the same part by part
         seconds=_text,  # JSON: CPU seconds per stage when it was computed
         run_id=_text,  # the run that wrote the row; its settings and versions stand in `runs`
     ),
@@ -179,5 +181,6 @@ TABLES: dict[str, pa.Schema] = {
         gates_saved_s=_real,
         model_s_per_video_hour=_real,
         device_busy_share=_real,
+        forecast_s=_real,  # wall seconds that were forecast when the run began; null where no run came before
     ),
 }

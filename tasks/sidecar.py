@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def metadata_of(raw: dict[str, Any], fallback_title: str) -> Metadata:
         view_count=count_of(raw.get("view_count")),
         like_count=count_of(raw.get("like_count")),
         webpage_url=text_of(raw.get("webpage_url")),
+        duration_s=_seconds(raw.get("duration")),
     )
 
 
@@ -78,6 +80,15 @@ def count_of(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return int(number) if 0 <= number < 2**62 else None
+
+
+def _seconds(value: Any) -> float | None:
+    """A length that is a number or written as one, above zero and finite."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < math.inf else None
 
 
 def _moment(raw: dict[str, Any]) -> str | None:

@@ -15,15 +15,15 @@ from tasks.errors import StorageError, UsageError
 
 
 class Storage:
-    """Files below one root. Raises UsageError when the root cannot be written."""
+    """Files below one root. Raises UsageError when the root cannot be written; read_only: it need not even be there."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, root: str, read_only: bool = False) -> None:
+        self.root, self.read_only = root, read_only
         folder = local_path(root)
         self.folder = folder.expanduser().absolute() if folder else None
         try:
             self.files, self._base = fsspec.url_to_fs(str(self.folder) if self.folder else root)
-            if self.folder:
+            if self.folder and not read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(self.folder, os.W_OK):
                     raise PermissionError(13, "Permission denied")
@@ -72,7 +72,7 @@ class Storage:
 
     def lock(self) -> AbstractContextManager[object]:
         """Held while tables are changed, so that two runs into one folder do not lose each other's rows."""
-        return FileLock(str(self.folder / ".lock")) if self.folder else nullcontext()
+        return FileLock(str(self.folder / ".lock")) if self.folder and not self.read_only else nullcontext()
 
 
 def _write_whole(target: Path, content: bytes) -> None:

@@ -50,12 +50,15 @@ class _Index:
 
 
 class Tables:
-    """Reads and writes the tables under `out`. Threads and processes may share an OUT."""
+    """Reads and writes the tables under `out`. Threads and processes may share an OUT.
+
+    read_only: for those who only look; nothing is created or mended, and a table that is missing is empty.
+    """
 
     INDEXED = ("video_id", "status", "input_hash", "classified_hash", "niche", "seconds")
 
-    def __init__(self, out: str) -> None:
-        self.storage = Storage(out)
+    def __init__(self, out: str, read_only: bool = False) -> None:
+        self.storage = Storage(out, read_only)
         self._index = _Index()
         self._thread_lock = threading.RLock()
         self._process_lock = self.storage.lock()
@@ -65,9 +68,10 @@ class Tables:
             self._robbed = {part for part in there["videos"] if any(part not in parts for parts in there.values())}
             for name in TABLES:
                 self._check_version(name)
-                if not self._parts(name):
+                if not read_only and not self._parts(name):
                     self._write_part(name, "part-00000.parquet", TABLES[name].empty_table())
-            self._drop_orphans()
+            if not read_only:
+                self._drop_orphans()
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A whole table, with its full schema."""
@@ -152,7 +156,9 @@ class Tables:
     def _read_part(self, name: str, part: str, columns: list[str] | None = None) -> pa.Table:
         source = pa.BufferReader(self.storage.read(f"{name}/{part}"))
         try:
-            table = parquet.read_table(source, columns=columns)
+            file = parquet.ParquetFile(source)
+            there = file.schema_arrow.names
+            table = file.read(columns=None if columns is None else [name for name in columns if name in there])
         except (pa.ArrowException, OSError) as error:
             raise UsageError(
                 f"{self.storage.path(f'{name}/{part}')} is damaged ({str(error).splitlines()[0]}); "
