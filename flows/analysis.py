@@ -7,15 +7,27 @@ from typing import Any
 from prefect import flow, task
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.hooks import HOOKS
 from flows.seeing import summarise
 from flows.session import current, session
 from tasks.analysis import summary
 from tasks.settings import Settings
 
 
-@flow(name="analysis", flow_run_name="analysis · {out}", task_runner=ThreadPoolTaskRunner(max_workers=2))  # type: ignore[arg-type]
+@flow(
+    name="analysis",
+    flow_run_name="analysis · {out}",
+    task_runner=ThreadPoolTaskRunner(max_workers=2),  # type: ignore[arg-type]
+    **HOOKS,
+)
 def analysis(out: str, settings: Settings | None = None, final: bool = True) -> Any:
-    """Cluster the templates under `out`; a pass that is not `final` leaves the report as it is."""
+    """Cluster the templates under `out`, and write the report.
+
+    Args:
+        out: Folder or URL with the tables of earlier runs.
+        settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
+        final: Off, the report is left as it is; for passes while extraction goes on.
+    """
     with session("analyze", None, out, settings) as run:
         clustered = cluster.submit()
         if final:

@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.batches import Batch, batches
+from flows.hooks import HOOKS
 from flows.seeing import Following, summarise
 from flows.session import current, session
 from tasks.settings import Settings
 
 
-@flow(name="classification", flow_run_name="classification · {source}", task_runner=ThreadPoolTaskRunner(max_workers=4))  # type: ignore[arg-type]
-def classification(source: str, out: str, settings: Settings | None = None, limit: int | None = None) -> Any:
-    """Find the niche of every video of `source` whose text is new or changed."""
+@flow(
+    name="classification",
+    flow_run_name="classification · {source}",
+    task_runner=ThreadPoolTaskRunner(max_workers=4),  # type: ignore[arg-type]
+    **HOOKS,
+)
+def classification(
+    source: str,
+    out: str,
+    settings: Settings | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+) -> Any:
+    """Find the niche of every video of `source` whose text is new or changed; no media file is opened.
+
+    Args:
+        source: A folder, a single file, a manifest (.csv, .jsonl or .parquet) or a URL of videos.
+        out: Folder or URL of the tables and the report.
+        settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
+        limit: Only the first so many videos of the source; left out, all of them.
+    """
     with session("classify", source, out, settings, limit) as run:
         run.note_catalog()
         todo = [video.video_id for video in run.unclassified]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, as_completed
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.batches import Batch, batches
+from flows.hooks import HOOKS
 from flows.plan import Planned
 from flows.seeing import Following, summarise
 from flows.session import Session, current, session
@@ -20,9 +22,26 @@ from tasks.settings import Settings
 WINDOW = 2  # batches in flight beside those that may be decoded ahead: one that ends, one that begins
 
 
-@flow(name="extraction", flow_run_name="extraction · {source}", task_runner=ThreadPoolTaskRunner(max_workers=256))  # type: ignore[arg-type]
-def extraction(source: str, out: str, settings: Settings | None = None, limit: int | None = None) -> Any:
-    """Extract every video of `source` that is new or changed, and put its rows into the tables under `out`."""
+@flow(
+    name="extraction",
+    flow_run_name="extraction · {source}",
+    task_runner=ThreadPoolTaskRunner(max_workers=256),  # type: ignore[arg-type]
+    **HOOKS,
+)
+def extraction(
+    source: str,
+    out: str,
+    settings: Settings | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+) -> Any:
+    """Extract every video of `source` that is new or changed, and put its rows into the tables under `out`.
+
+    Args:
+        source: A folder, a single file, a manifest (.csv, .jsonl or .parquet) or a URL of videos.
+        out: Folder or URL of the tables and the report.
+        settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
+        limit: Only the first so many videos of the source; left out, all of them.
+    """
     with session("extract", source, out, settings, limit) as run:
         run.note_plan()
         todo = [planned.video.video_id for planned in run.plan.todo]

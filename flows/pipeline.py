@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow
+from pydantic import Field
 
 from flows.analysis import analysis
 from flows.background import in_background
 from flows.classification import classification
 from flows.extraction import extraction
+from flows.hooks import HOOKS
 from flows.seeing import summarise
 from flows.session import session
 from tasks.settings import Settings
 
 
-@flow(name="pipeline", flow_run_name="pipeline · {source}")
-def pipeline(source: str, out: str, settings: Settings | None = None, limit: int | None = None) -> Any:
+@flow(name="pipeline", flow_run_name="pipeline · {source}", **HOOKS)
+def pipeline(
+    source: str,
+    out: str,
+    settings: Settings | None = None,
+    limit: Annotated[int, Field(ge=1)] | None = None,
+) -> Any:
     """Classify and extract every video of `source` that is new or changed, and analyse what is there meanwhile.
 
-    source: a folder, a file, a manifest or a URL. out: the folder of the tables and the report. settings: None for the
-    defaults and what the environment says.
-    Returns the run's summary; a run in which videos failed ends as PartiallyCompleted.
+    A run in which videos failed ends as PartiallyCompleted.
+
+    Args:
+        source: A folder, a single file, a manifest (.csv, .jsonl or .parquet) or a URL of videos.
+        out: Folder or URL of the tables and the report.
+        settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
+        limit: Only the first so many videos of the source; left out, all of them.
+
+    Returns:
+        The run's summary.
     """
     with session("run", source, out, settings, limit) as run:
         classification(source, out, settings, limit)

@@ -83,6 +83,12 @@ class WorkerPool:
         with self._lock:
             self._orders.pop((work, job), None)
 
+    def waiting(self) -> int:
+        """How many jobs wait for a process."""
+        with self._lock:
+            unsettled = sum(not order.outcome.done() for order in self._orders.values())
+        return max(0, unsettled - self.workers)
+
     def in_progress(self) -> float:
         """The sum of the shares of the videos at work, for progress bars."""
         return float(sum(self._shares))

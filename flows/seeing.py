@@ -1,10 +1,13 @@
-"""What a run shows in the Prefect UI: progress while it lasts, a summary and the failures at its end."""
+"""What a run shows in the Prefect UI: progress and failures while it lasts, a summary and a link to the report at its end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from prefect import get_run_logger
 from prefect.artifacts import (
+    create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
@@ -14,64 +17,77 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from flows.figures import figures_of
+from flows.hooks import PARTIAL
 from flows.session import Session
+from tasks.catalog import local_path
 
 MAX_FAILURES_SHOWN = 200
 MAX_TURNS_SHOWN = 500
 
 
 class Following:
-    """A bar and a progress artifact for a stage of `total` videos."""
+    """A bar and a progress artifact for a stage of `total` videos, and a line in the log for each failure."""
 
     def __init__(self, run: Session, stage: str, total: int) -> None:
         run.progress.begin(stage, total, run.cpu.in_progress if stage == "extraction" and total else lambda: 0.0)
-        self._total, self._done = total, 0
+        self._run, self._stage, self._total, self._done, self._told = run, stage, total, 0, 0
         self._artifact = (
             create_progress_artifact(0.0, key=f"{stage}-progress", description=f"{stage}: {total} videos")
             if total
             else None
         )
+        self._tell_failures()
 
     def advance(self, videos: int) -> None:
         """So many videos more are in the tables."""
         self._done += videos
         if self._artifact is not None:
             update_progress_artifact(self._artifact, 100.0 * self._done / self._total)  # type: ignore[arg-type]
+        self._tell_failures()
+        get_run_logger().info("%s: %d of %d videos", self._stage, self._done, self._total)
+
+    def _tell_failures(self) -> None:
+        """Those that came since it was last asked."""
+        failures = self._run.results.counts.failures
+        for failure in failures[self._told :]:
+            told = (failure.video_id, failure.stage, failure.error_type, failure.message, failure.advice)
+            get_run_logger().warning("%s · %s failed: %s: %s (%s)", *told)
+        self._told = len(failures)
 
 
 def summarise(run: Session, name: str) -> State[dict[str, Any]]:
     """Leave the summary and the failures in the UI, and end the flow in a state that says how it went."""
     figures = figures_of(run)
+    report = _report_url(run.out, figures["report"])
     create_markdown_artifact(
-        _markdown(name, figures), key=f"{name}-summary", description=f"{name} of {run.source or run.out}"
+        _markdown(name, figures, report), key=f"{name}-summary", description=f"{name} of {run.source or run.out}"
     )
+    if report:
+        create_link_artifact(report, link_text=f"report of {run.out}", key=f"{name}-report", description=report)
     if figures["failures"]:
         shown = [
             {key: failure[key] for key in ("video_id", "stage", "error_type", "message", "advice")}
             for failure in figures["failures"][:MAX_FAILURES_SHOWN]
         ]
         create_table_artifact(shown, key=f"{name}-failures", description=f"{len(figures['failures'])} failures")
-    if name == "extraction" and run.device and run.device.turns:
-        turns = [
-            {
-                "device": turn.slot,
-                "stage": turn.stage,
-                "videos": turn.videos,
-                "from": turn.started_at.isoformat(timespec="milliseconds"),
-                "to": turn.ended_at.isoformat(timespec="milliseconds"),
-                "waiting": ", ".join(f"{stage} {videos}" for stage, videos in turn.waiting.items()),
-            }
-            for turn in run.device.turns[-MAX_TURNS_SHOWN:]
-        ]
+    if name == "extraction" and figures["device_turns"]:
+        turns = figures["device_turns"][-MAX_TURNS_SHOWN:]
         create_table_artifact(turns, key="extraction-device", description="turns on the device")
     total, failed = figures["videos"], figures["failed"]
     if failed:
-        return Completed(name="PartiallyCompleted", message=f"{failed}/{total} videos failed", data=figures)
+        return Completed(name=PARTIAL, message=f"{failed}/{total} videos failed", data=figures)
     return Completed(message=f"{figures['done']} done, {figures['reused']} reused", data=figures)
 
 
-def _markdown(name: str, figures: dict[str, Any]) -> str:
+def _report_url(out: str, report: str | None) -> str | None:
+    """Where a browser finds the report: a file: URL, or the place of a remote OUT."""
+    if report is None:
+        return None
+    return Path(report).absolute().as_uri() if local_path(out) else f"{out.rstrip('/')}/report/index.html"
+
+
+def _markdown(name: str, figures: dict[str, Any], report: str | None) -> str:
     rows = "\n".join(f"| {key} | {figures[key]} |" for key in ("videos", "done", "reused", "failed", "classified"))
     stages = "\n".join(f"| {stage} | {seconds:.1f} |" for stage, seconds in figures["stage_seconds"].items())
-    report = f"\nReport: `{figures['report']}`\n" if figures["report"] else ""
-    return f"# {name} {figures['run_id']}\n\n| | videos |\n|---|---|\n{rows}\n\n| stage | CPU seconds |\n|---|---|\n{stages or '| none | 0 |'}\n{report}"
+    link = f"\nReport: [{report}]({report})\n" if report else ""
+    return f"# {name} {figures['run_id']}\n\n| | videos |\n|---|---|\n{rows}\n\n| stage | CPU seconds |\n|---|---|\n{stages or '| none | 0 |'}\n{link}"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from flows import metrics
 from flows.batches import Batch
 from flows.device import Device
 from flows.plan import Plan, Planned, planning
@@ -37,7 +38,7 @@ from tasks.extraction.speech import SpeechChoice, choose_speech
 from tasks.keys import EXTRACTION_STAGES, TextInputs, digest, text_hash, text_inputs
 from tasks.records import Failure, Niche, StageOutcome, Video
 from tasks.rows import metadata_row
-from tasks.settings import Settings, load_settings
+from tasks.settings import Settings, completed
 from tasks.storage import private_folder
 from tasks.tables import Row, Tables, VideoRows
 from tasks.versions import versions
@@ -334,7 +335,7 @@ class Session:
         return min(1.0, (len(counts.done) + len(counts.reused)) / videos) if videos else 1.0
 
     def record(self, outcome: str) -> None:
-        """Write the run's row: completed, interrupted or failed."""
+        """Write the run's row and metrics: completed, interrupted or failed."""
         counts = self.results.counts
         self.tables.record_run(
             {
@@ -360,6 +361,7 @@ class Session:
                 "device_busy_share": self.device_busy_share(),
             }
         )
+        metrics.write(self, outcome)
 
     def device_busy_share(self) -> float | None:
         """Share of the run's time so far in which its devices were at work; None where it used none."""
@@ -389,7 +391,7 @@ def session(
     if active is not None:
         yield active
         return
-    with use(Session(command, source, out, settings or load_settings(), limit)) as opened:
+    with use(Session(command, source, out, completed(settings), limit)) as opened:
         yield opened
 
 
@@ -399,7 +401,8 @@ def use(opened: Session) -> Iterator[Session]:
     token = _active.set(opened)
     outcome = "failed"
     try:
-        yield opened
+        with metrics.followed(opened):
+            yield opened
         outcome = "completed"
     except KeyboardInterrupt:
         outcome = "interrupted"

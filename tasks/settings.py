@@ -338,6 +338,14 @@ def load_settings(config: Path | None = None, overrides: dict[str, Any] | None =
         ) from None
 
 
+def completed(settings: Settings | None) -> Settings:
+    """Settings of which a caller or a form gave a part: the environment and the defaults say the rest."""
+    given = settings.model_dump(exclude_unset=True) if settings else {}
+    return load_settings(
+        overrides={f"{section}.{key}": value for section, body in given.items() for key, value in body.items()}
+    )
+
+
 class _TomlValues(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], values: dict[str, Any]) -> None:
         super().__init__(settings_cls)
