@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 SOURCE ?= data/samples
 OUT ?= out
 
-.PHONY: help install run test lint format bench quality samples clean
+.PHONY: help install run test lint format bench quality samples deployments clean
 
 help:            ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -40,6 +40,9 @@ bench: $(STAMP)  ## against the design that it replaces, over fifty videos; writ
 
 samples: $(STAMP) ## make data/samples again
 	$(BIN)/python data/make_samples.py
+
+deployments: $(STAMP) ## pools, limits, deployments and automations on the server of PREFECT_API_URL (DEVICE_POOL=cpu|gpu)
+	$(BIN)/python deployments/deploy.py
 
 clean:           ## remove what was built
 	rm -rf $(VENV) $(OUT) *.egg-info
