@@ -270,6 +270,24 @@ def test_errors_name_the_folder_the_language_or_the_type(weights: Path, tmp_path
 
 
 @installed
+@pytest.mark.parametrize(
+    ("device", "given"),
+    [("cpu", ("cpu", 0, "int8")), ("cuda", ("cuda", 0, "float16")), ("cuda:1", ("cuda", 1, "float16"))],
+)
+def test_each_device_gets_its_model(
+    device: str, given: tuple[str, int, str], weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int, str]] = []
+
+    def model(_: str, device: str, device_index: int, compute_type: str) -> None:
+        asked.append((device, device_index, compute_type))
+
+    monkeypatch.setattr("faster_whisper.WhisperModel", model)
+    FasterWhisperEngine(SpeechChoice("faster-whisper", "tiny", device, None, str(weights)), settings())
+    assert asked == [given]
+
+
+@installed
 def test_through_the_front_door(weights: Path) -> None:
     options = settings(model=str(weights), language="en")
     choice = choose_speech(options)
