@@ -453,9 +453,8 @@ def test_segments_and_rests_are_whispers_own(said: list[tuple[list[int], float, 
     model: Any = SimpleNamespace(
         device=torch.device("cpu"), dims=dims, is_multilingual=True, num_languages=99, decode=answer
     )
-    expectation = whisper.transcribe(
-        model, region.pcm.astype(np.float32), language="en", temperature=0.0, condition_on_previous_text=False
-    )
+    samples, options = region.pcm.astype(np.float32), {"condition_on_previous_text": False, "fp16": False}
+    expectation = whisper.transcribe(model, samples, language="en", temperature=0.0, **options)
     engine = WhisperEngine.__new__(WhisperEngine)
     engine._model, engine._batch, engine._sample_len, engine._lock = model, 4, None, speech_whisper.Lock()
     with pytest.MonkeyPatch.context() as patch:
