@@ -146,6 +146,30 @@ def retry(
     raise typer.Exit(carry_out("run", catalog.source, out, again, None, as_json, strict, catalog))
 
 
+@app.command(epilog="Example: reelscope plan videos --out out")
+def plan(
+    source: Source,
+    out: Out,
+    overrides: Overrides = None,
+    config: Config = None,
+    niches: Niches = None,
+    workers: Workers = None,
+    ocr: Ocr = None,
+    speech: SpeechEngine = None,
+    limit: Limit = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a run would do and reuse, and what it will take, going by past runs; nothing is computed."""
+    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech)
+    from flows.preview import preview, show
+
+    told = preview(source, out, settings, limit)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    else:
+        show(told)
+
+
 @app.command(epilog="Example: reelscope why cat-vs-cup --out out --speech pocketsphinx")
 def why(
     video: Annotated[str, typer.Argument(help="video_id, uri, path or file name of a video.")],

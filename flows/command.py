@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from flows.forecast import minutes, off_by
 from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
@@ -131,9 +132,10 @@ def prepare(run: Session) -> None:
         if choice.note:
             run.progress.say(choice.note)
     plan = run.plan
-    run.progress.say(
-        f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; text: {run.ocr.engine}, speech: {run.speech.engine}"
-    )
+    _ = run.forecast
+    about = f"; about {minutes(run.forecast_s)}, going by past runs" if run.forecast_s else ""
+    engines = f"text: {run.ocr.engine}, speech: {run.speech.engine}"
+    run.progress.say(f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; {engines}{about}")
 
 
 def flow_of(run: Session) -> Any:
@@ -176,6 +178,8 @@ def show(figures: dict[str, Any], console: Console) -> None:
             highlight=False,
             markup=False,
         )
+    if told := off_by(figures["forecast_s"], figures["took_s"]):
+        console.print(told, highlight=False)
     if figures["reused"] == figures["videos"] and figures["videos"]:
         console.print("Everything was reused; nothing was computed.")
     if figures["report"]:

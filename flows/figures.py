@@ -25,6 +25,8 @@ def figures_of(run: Session) -> dict[str, Any]:
         "gates_saved_s": round(counts.modelled.gates_saved_s, 3),
         "model_s_per_video_hour": counts.modelled.s_per_video_hour,
         "device_busy_share": run.device_busy_share(),
+        "forecast_s": run.forecast_s,
+        "took_s": round(run.took_s, 3),
         "device_turns": _turns(run),
         "report": storage.path("report/index.html") if storage.exists("report/index.html") else None,
     }

@@ -21,6 +21,7 @@ import platformdirs
 from flows import metrics
 from flows.batches import Batch
 from flows.device import Device
+from flows.forecast import Forecast
 from flows.plan import Plan, Planned, planning
 from flows.pools import WorkerPool
 from flows.progress import Progress
@@ -175,6 +176,24 @@ class Session:
         self._planned = {planned.video.video_id: planned for planned in plan.todo}
         return plan
 
+    @cached_property
+    def forecast(self) -> Forecast:
+        """What the run will take, going by the runs before; asked for before anything is published."""
+        from flows.outlook import outlook
+
+        return outlook(self, self.plan.todo)[1]
+
+    @property
+    def forecast_s(self) -> float | None:
+        """The wall seconds of the forecast; None where none was made, or nothing was to do."""
+        made: Forecast | None = self.__dict__.get("forecast")
+        return made.wall_s or None if made else None
+
+    @property
+    def took_s(self) -> float:
+        """Wall seconds until now."""
+        return (datetime.now(UTC) - self.started_at).total_seconds()
+
     def begin(self, planned: Planned) -> Future[list[StageOutcome]]:
         """Queue what of a video is not in the cache; asked twice, it gives the same future."""
         stages = self.results.missing(planned)
@@ -223,6 +242,7 @@ class Session:
         if "plan" in self._noted:
             return
         self._noted.add("plan")
+        _ = self.forecast  # before anything is published
         self._note_failures(self.plan.failures)
         known, counts = self.tables.known(), self.results.counts
         for video in self.plan.unchanged:
@@ -359,6 +379,7 @@ class Session:
                 "gates_saved_s": counts.modelled.gates_saved_s,
                 "model_s_per_video_hour": counts.modelled.s_per_video_hour,
                 "device_busy_share": self.device_busy_share(),
+                "forecast_s": self.forecast_s,
             }
         )
         metrics.write(self, outcome)

@@ -55,6 +55,11 @@ class ResultCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         return LocalFileSystem(basepath=str(self._folder))
 
+    @cached_property
+    def _remote(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The file system of a remote cache, and the path of its entries."""
+        return fsspec.url_to_fs(self.location.rstrip("/") + "/results")
+
     def check(self) -> None:
         """Raises UsageError where the cache cannot be opened."""
         try:
@@ -65,6 +70,13 @@ class ResultCache:
                 fsspec.url_to_fs(self.location)
         except (OSError, ImportError, ValueError) as error:
             raise UsageError(f"cache {self.location}: {getattr(error, 'strerror', None) or error}") from None
+
+    def has(self, key: str) -> bool:
+        """Whether there is an entry; whether it can be believed is known when it is read."""
+        if self._folder is not None:
+            return (self._folder / _path(key)).exists()
+        files, root = self._remote
+        return bool(files.exists(f"{root}/{_path(key)}"))
 
     def read(self, key: str, kind: type[Record]) -> Entry | None:
         """The entry, or None where there is none whose result is a `kind` and can be believed."""

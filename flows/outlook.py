@@ -1,0 +1,69 @@
+"""The outlook of a run: what its videos need that the cache does not have, how long they are, and the forecast of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from flows.forecast import Forecast, Work, forecast, pace, rates
+from flows.plan import Planned
+from tasks.cache import ResultCache
+from tasks.catalog import local_path
+from tasks.device import device_count
+from tasks.errors import ReelscopeError
+from tasks.keys import EXTRACTION_STAGES
+from tasks.records import Video
+from tasks.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.session import Session
+
+SAMPLED = 200  # videos that a run looks at for its forecast, however many it has to do
+LOOKERS = 8  # threads that look into headers and the cache
+
+
+def outlook(run: Session, todo: Sequence[Planned], sampled: int | None = SAMPLED) -> tuple[list[Work], Forecast]:
+    """What is known of the videos to do, or of an even sample of them, and the forecast for all."""
+    chosen = todo if sampled is None or len(todo) <= sampled else todo[:: -(-len(todo) // sampled)]
+    works = works_of(run, chosen)
+    columns = ["duration_s", "coverage", "seconds", "inputs"]
+    found = rates(run.tables.read("videos", columns).to_pylist() if works else [], run.models)
+    paced = pace(run.tables.read("runs").to_pylist() if works else [], run.on_device)
+    cuda = "cuda" in (run.ocr.device, run.speech.device)
+    devices = max(1, device_count() if cuda else 1) if run.on_device else 0
+    scale = len(todo) / len(chosen) if chosen else 1.0
+    return works, forecast(works, found, paced, run.settings.workers, devices, run.settings.sampling, scale)
+
+
+def works_of(run: Session, todo: Sequence[Planned]) -> list[Work]:
+    """Nothing is decoded: of a video that the tables and the source say nothing of, the header is read."""
+    rows = run.tables.read("videos", ["content_hash", "duration_s"]).to_pylist() if todo else []
+    known = {row["content_hash"]: row["duration_s"] for row in rows if row["duration_s"] is not None}
+
+    def look(planned: Planned) -> Work:
+        video = planned.video
+        length_s = known.get(video.content_hash) or video.metadata.duration_s or header_s(video, run.settings)
+        return Work(_missing(run.cache, planned), length_s)
+
+    with ThreadPoolExecutor(LOOKERS) as lookers:
+        return list(lookers.map(look, todo))
+
+
+def header_s(video: Video, settings: Settings) -> float | None:
+    """The length that the header of a local file promises; None where it promises none or cannot be read."""
+    from tasks.extraction.decode import Media
+
+    path = local_path(video.location)
+    if path is None:
+        return None
+    try:
+        with Media(path, settings.sources, settings.decode, sound=False) as media:
+            return media.expected_duration_s
+    except ReelscopeError:  # why it cannot be read is said when it is extracted
+        return None
+
+
+def _missing(cache: ResultCache, planned: Planned) -> frozenset[str]:
+    """Stages that the cache has no entry of; whether an entry can be believed is seen when it is read."""
+    return frozenset(stage for stage in EXTRACTION_STAGES if not cache.has(planned.inputs[stage].key(stage)))
