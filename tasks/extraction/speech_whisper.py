@@ -53,7 +53,7 @@ class WhisperEngine:
                 "Delete the file and fetch it again, or choose --speech pocketsphinx.",
             ) from error
         self.model = choice.model
-        self._batch = CUDA_WINDOWS if choice.device == "cuda" else CPU_WINDOWS
+        self._batch = CUDA_WINDOWS if choice.device.startswith("cuda") else CPU_WINDOWS
         self.batch_s = self._batch * WINDOW_S * FILL
         self._sample_len = sample_len
         self._lock = Lock()
