@@ -229,6 +229,34 @@ def evaluate(
         typer.echo(f"{name:24}{'-' if value is None else f'{value:.3f}' if isinstance(value, float) else value:>8}")
 
 
+@app.command(epilog="Example: reelscope cache --older-than 30d --max-size 5GB --dry-run")
+def cache(
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Remove what was not used for so long: 30d, 12h.")
+    ] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option("--max-size", metavar="SIZE", help="Remove what was not used for longest until no more is left."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")] = False,
+    overrides: Overrides = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Size of the result cache; prunes it by age or size, also while runs use it."""
+    from flows.cleaning import age_s, clean, figures, show, size_bytes
+    from tasks.cache import ResultCache
+
+    age = age_s(older_than) if older_than is not None else None
+    size = size_bytes(max_size) if max_size is not None else None
+    kept = ResultCache(settings_of(config, overrides).cache.dir)
+    told = figures(kept, clean(kept, age, size, dry_run), dry_run)
+    if as_json:
+        typer.echo(json.dumps(told, indent=1))
+    else:
+        show(told)
+
+
 @app.command(epilog="Example: reelscope doctor")
 def doctor(overrides: Overrides = None, config: Config = None, as_json: AsJson = False) -> None:
     """Check decoder, models and weights, GPU, Prefect server and free disk, and say what to do."""
