@@ -1,4 +1,7 @@
-"""What is said in a run's log when it ends in another way than people hope for: what happened, and what to do."""
+"""What is said in a run's log when it ends in another way than people hope for: what happened, and what to do.
+
+Prefect's engine calls hooks by position, its workers by name: flow, flow_run, state.
+"""
 
 from __future__ import annotations
 
@@ -13,37 +16,37 @@ PARTIAL = "PartiallyCompleted"  # the name of the state of a run in which videos
 GOES_ON = "What was finished is kept; the same run again goes on from there."
 
 
-def on_completion(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+def on_completion(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A run in which videos failed is a warning; any other is no news."""
-    if state.name != PARTIAL or run.parent_task_run_id is not None:
+    if state.name != PARTIAL or flow_run.parent_task_run_id is not None:
         return
     try:
         figures = state.result(raise_on_failure=False)
     except MissingResult:  # it ended in a process that is gone
         figures = None
     told = f" (run {figures['run_id']})" if isinstance(figures, dict) else ""
-    retry = f"`reelscope retry --out {_out(run)}` tries those alone."
-    flow_run_logger(run, flow).warning(
-        "%s%s into %s; their advice is in the failures. %s", state.message, told, _out(run), retry
+    retry = f"`reelscope retry --out {_out(flow_run)}` tries those alone."
+    flow_run_logger(flow_run, flow).warning(
+        "%s%s into %s; their advice is in the failures. %s", state.message, told, _out(flow_run), retry
     )
 
 
-def on_failure(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+def on_failure(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A run that could not do its work at all."""
-    if run.parent_task_run_id is None:
-        _say(flow, run, f"failed: {state.message}", advice_of(state))
+    if flow_run.parent_task_run_id is None:
+        _say(flow, flow_run, f"failed: {state.message}", advice_of(state))
 
 
-def on_crashed(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+def on_crashed(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A run whose process was lost. The worker says this; a run whose worker is lost too ends by automation."""
-    if run.parent_task_run_id is None:
-        _say(flow, run, f"crashed: {state.message}", GOES_ON)
+    if flow_run.parent_task_run_id is None:
+        _say(flow, flow_run, f"crashed: {state.message}", GOES_ON)
 
 
-def on_cancellation(flow: Flow[..., Any], run: FlowRun, state: State[Any]) -> None:
+def on_cancellation(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
     """A run that someone has stopped."""
-    if run.parent_task_run_id is None:
-        _say(flow, run, "cancelled", GOES_ON)
+    if flow_run.parent_task_run_id is None:
+        _say(flow, flow_run, "cancelled", GOES_ON)
 
 
 #: For `@flow(**HOOKS)`.
@@ -64,9 +67,9 @@ def advice_of(state: State[Any]) -> str:
     return str(getattr(error, "advice", GOES_ON))
 
 
-def _say(flow: Flow[..., Any], run: FlowRun, what: str, advice: str) -> None:
-    flow_run_logger(run, flow).error("%s into %s %s. %s", run.name, _out(run), what, advice)
+def _say(flow: Flow[..., Any], flow_run: FlowRun, what: str, advice: str) -> None:
+    flow_run_logger(flow_run, flow).error("%s into %s %s. %s", flow_run.name, _out(flow_run), what, advice)
 
 
-def _out(run: FlowRun) -> str:
-    return str(run.parameters.get("out"))
+def _out(flow_run: FlowRun) -> str:
+    return str(flow_run.parameters.get("out"))

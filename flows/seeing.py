@@ -62,14 +62,16 @@ def summarise(run: Session, name: str) -> State[dict[str, Any]]:
     create_markdown_artifact(
         _markdown(name, figures, report), key=f"{name}-summary", description=f"{name} of {run.source or run.out}"
     )
-    if report:
+    if report and name in ("pipeline", "analysis"):
         create_link_artifact(report, link_text=f"report of {run.out}", key=f"{name}-report", description=report)
     if figures["failures"]:
         shown = [
-            {key: failure[key] for key in ("video_id", "stage", "error_type", "message", "advice")}
+            {key: failure[key] for key in ("video_id", "stage", "error_type", "advice", "message")}
             for failure in figures["failures"][:MAX_FAILURES_SHOWN]
         ]
-        create_table_artifact(shown, key=f"{name}-failures", description=f"{len(figures['failures'])} failures")
+        number = len(figures["failures"])
+        words = f"{number} failure{'s' if number != 1 else ''}"
+        create_table_artifact(shown, key=f"{name}-failures", description=words)
     if name == "extraction" and figures["device_turns"]:
         turns = figures["device_turns"][-MAX_TURNS_SHOWN:]
         create_table_artifact(turns, key="extraction-device", description="turns on the device")

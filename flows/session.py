@@ -420,13 +420,13 @@ def session(
 def use(opened: Session) -> Iterator[Session]:
     """Make a session the one that the flows of this block share; record and close it at the end."""
     token = _active.set(opened)
-    outcome = "failed"
+    outcome = "interrupted"  # also by Prefect's signal of a cancelled run, which is no Exception either
     try:
         with metrics.followed(opened):
             yield opened
         outcome = "completed"
-    except KeyboardInterrupt:
-        outcome = "interrupted"
+    except Exception:
+        outcome = "failed"
         raise
     finally:
         _active.reset(token)
