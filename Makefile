@@ -41,8 +41,8 @@ bench: $(STAMP)  ## against the design that it replaces, over fifty videos; writ
 samples: $(STAMP) ## make data/samples again
 	$(BIN)/python data/make_samples.py
 
-deployments: $(STAMP) ## pools, limits, deployments and automations on the server of PREFECT_API_URL (DEVICE_POOL=cpu|gpu)
-	$(BIN)/python deployments/deploy.py
+deployments: $(STAMP) ## pools, limits, deployments and automations on the server of PREFECT_API_URL (SOURCE OUT DEVICE_POOL=cpu|gpu)
+	SOURCE='$(SOURCE)' OUT='$(OUT)' $(BIN)/python deployments/deploy.py
 
 clean:           ## remove what was built
 	rm -rf $(VENV) $(OUT) *.egg-info

@@ -3,6 +3,7 @@
     python deployments/deploy.py        (or `make deployments`, with the same variables)
 
 PREFECT_API_URL  the server; or a Prefect profile that names it
+SOURCE, OUT      parameters of the deployments (default data/samples and out, in this folder)
 DEVICE_POOL      pool of what needs the device: cpu (default), or gpu where a GPU machine's worker serves that pool
 CPU_RUNS         flow runs at once in the pool cpu, over all of its workers (default 2)
 GPU_RUNS         flow runs at once in the pool gpu (default 1)
@@ -81,7 +82,8 @@ def set_automation(client: SyncPrefectClient, automation: AutomationCore) -> Non
 
 def deploy(device_pool: str) -> int:
     """All deployments of prefect.yaml, by Prefect's own command; its exit code."""
-    environment = {"PROJECT_ROOT": str(ROOT)} | os.environ | {"DEVICE_POOL": device_pool, "PYTHONPATH": str(ROOT)}
+    defaults = {"PROJECT_ROOT": str(ROOT), "SOURCE": "data/samples", "OUT": "out"}
+    environment = defaults | os.environ | {"DEVICE_POOL": device_pool, "PYTHONPATH": str(ROOT)}
     file = ROOT / "deployments" / "prefect.yaml"
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--prefect-file", str(file), "--all"]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
