@@ -20,7 +20,7 @@ from tests.toys import easy, hearing
 from tests.toys.easy_lines import FONTS, WORDS, lay
 
 VIDEOS = 8
-FRAMES = 8  # of each video
+FRAMES = 4  # of each video
 SENTENCES = 6  # of each video
 TOGETHER = 4  # frames that a reader hands over at once, as text.batch_frames has it
 

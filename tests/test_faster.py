@@ -23,14 +23,17 @@ from tasks.extraction import faster_weights, fetching, speech, speech_faster
 from tasks.extraction.regions import Region
 from tasks.extraction.speech import SpeechChoice, choose_speech, load_speech
 from tasks.extraction.speech_faster import FasterWhisperEngine, compute_type
+from tasks.extraction.speech_whisper import WhisperEngine
 from tasks.extraction.vad import SAMPLE_RATE
 from tasks.records import Segment
 from tasks.settings import SpeechSettings
 from tests.checkpoints import random_whisper
+from tests.toys.hearing import SENTENCES, can_speak, make_whisper, say
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("faster_whisper") is None, reason="the extra reelscope[faster] is not installed"
 )
+VOICE = {"en": "en-us", "es": "es"}
 
 
 @pytest.fixture(autouse=True)
@@ -246,6 +249,34 @@ def test_it_runs_and_keeps_the_videos_clock(weights: Path) -> None:
         assert {segment.language for segment in checked(segments, region)} <= {languages[region.video_id]}
     assert listener.transcribe(regions[::-1], languages)[::-1] == found  # what was heard before changes nothing
     assert asked == [2 * SAMPLE_RATE]
+
+
+@installed
+@pytest.mark.skipif(not can_speak(), reason="espeak-ng is not installed")
+@pytest.mark.parametrize("kind", ["int8", "float32"])
+def test_it_hears_what_whisper_hears(kind: str, tmp_path: Path) -> None:
+    """The same weights, which really hear, say the same in both engines."""
+    from tests.toys.ctranslate import convert
+
+    checkpoint = make_whisper(tmp_path / "toy.pt")
+    options = settings(model=str(convert(checkpoint, tmp_path / "toy")), compute_type=kind)
+    faster = FasterWhisperEngine(choose_speech(options), options)
+    options = SpeechSettings(engine="whisper", model=str(checkpoint))
+    whisper = WhisperEngine(choose_speech(options), options)
+    said = [(language, sentence) for language in VOICE for sentence in SENTENCES[language][:4]]
+    pause = np.zeros(SAMPLE_RATE // 2, np.int16)
+    regions = [
+        Region(f"video {number}", 10.0 * number, np.concatenate([pause, say(sentence, VOICE[language]), pause]))
+        for number, (language, sentence) in enumerate(said)
+    ]
+    heard, expected = faster.transcribe(regions, {}), whisper.transcribe(regions, {})
+    pairs = [(one, other) for (one,), (other,) in zip(heard, expected, strict=True)]
+    same = [(one, other) for one, other in pairs if (one.language, one.text) == (other.language, other.text)]
+    assert len(same) >= 7  # of 8; another version of espeak-ng, or rounding to int8, may cost a word
+    assert sum((one.language, one.text) == each for (one, _), each in zip(pairs, said, strict=True)) >= 7
+    for one, other in same:
+        assert [one.start_s, one.end_s] == pytest.approx([other.start_s, other.end_s], abs=0.1)
+        assert one.confidence == pytest.approx(other.confidence, abs=0.1)
 
 
 @installed
