@@ -6,6 +6,7 @@ import math
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import cv2
@@ -34,6 +35,7 @@ class EasyOcr:
         self.model = choice.model
         self.batch_frames = settings.batch_frames
         self.detector_px = settings.detector_px
+        self._lock = Lock()  # a reader is not made for two threads
         self._reader: Any = easyocr.Reader(
             list(settings.languages),
             gpu=choice.device if choice.device != "cpu" else False,
@@ -55,7 +57,8 @@ class EasyOcr:
 
     def _detect_batch(self, frames: Sequence[Image]) -> list[list[Quad]]:
         rgb = np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames])  # CRAFT was trained on RGB
-        level, tilted = self._reader.detect(rgb, min_size=MIN_TEXT_PX, canvas_size=self.detector_px, reformat=False)
+        with self._lock:
+            level, tilted = self._reader.detect(rgb, min_size=MIN_TEXT_PX, canvas_size=self.detector_px, reformat=False)
         height, width = frames[0].shape[:2]
         return [_quads(boxes, free, width, height) for boxes, free in zip(level, tilted, strict=True)]
 
@@ -75,7 +78,7 @@ class EasyOcr:
 
     def _recognise_batch(self, crops: Sequence[Image]) -> list[tuple[str, float]]:
         sheet, boxes = _sheet(crops)
-        with warnings.catch_warnings():
+        with self._lock, warnings.catch_warnings():
             # it asks for pinned memory also where there is no device to pin it for
             warnings.filterwarnings("ignore", message="'pin_memory' argument", category=UserWarning)
             rows = self._reader.recognize(sheet, boxes, [], batch_size=len(boxes), reformat=False)
