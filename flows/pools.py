@@ -5,7 +5,6 @@ A worker that dies or takes too long costs the video that it held; the pool repl
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -207,13 +206,4 @@ def _run(work: Work, job: Any, slot: int) -> list[StageOutcome]:
     def progress(share: float) -> None:
         _shares[slot] = share
 
-    outcomes = work(job, progress)
-    _trim()
-    return outcomes
-
-
-def _trim() -> None:
-    """Give the system back what a video took: glibc keeps freed memory, about 100 MB a worker here."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    return work(job, progress)
