@@ -156,11 +156,14 @@ def plan(
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
+    batch_size: BatchSize = None,
     limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """What a run would do and reuse, and what it will take, going by past runs; nothing is computed."""
-    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech)
+    settings = settings_of(
+        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size
+    )
     from flows.preview import preview, show
 
     told = preview(source, out, settings, limit)

@@ -17,13 +17,13 @@ from flows.why import Past, Verdict, classification_verdict, extraction_verdicts
 from tasks.catalog import local_path, scan
 from tasks.content import ContentHashes
 from tasks.errors import UsageError
-from tasks.keys import EXTRACTION_STAGES
+from tasks.keys import EXTRACTION_STAGES, TEXT_FIELDS
 from tasks.records import Video
 from tasks.settings import Settings
 from tasks.tables import Row, Tables
 
 COLUMNS = ["video_id", "uri", "status", "run_id", "content_hash", "input_hash", "inputs", "classified_hash"]
-COLUMNS += ["classified_inputs"]
+COLUMNS += ["classified_inputs", *TEXT_FIELDS]
 
 
 def why(asked: str, out: str, source: str | None, settings: Settings) -> dict[str, Any]:
@@ -38,7 +38,8 @@ def why(asked: str, out: str, source: str | None, settings: Settings) -> dict[st
     rows = run.tables.read("videos", ["video_id", "uri"]).to_pylist()
     where, video = _find(asked, rows, [source] if source else list(_sources(runs)), run)
     past = _past(run.tables, video.video_id, {row["run_id"]: row["settings"] for row in runs})
-    verdicts = [*_extraction(run, video, past), classification_verdict(past, *_classification(run, video))]
+    niche = classification_verdict(past, run.classified_hash(video), run.text_inputs(video), video.metadata)
+    verdicts = [*_extraction(run, video, past), niche]
     return {
         "video_id": video.video_id,
         "uri": video.uri,
@@ -61,14 +62,10 @@ def show(told: dict[str, Any]) -> None:
 
 def _extraction(run: Session, video: Video, past: Past) -> list[Verdict]:
     planned = inputs_of(video, ContentHashes(run.folder / "hashes.sqlite"), run.models, run.settings)
-    known = past.whole and past.row.get("input_hash") == planned.input_hash
-    cached = frozenset() if known else frozenset(EXTRACTION_STAGES) - run.results.missing(planned)
+    looked = not past.stands(planned.input_hash)
+    cached = frozenset(EXTRACTION_STAGES) - run.results.missing(planned) if looked else frozenset()
     values = run.settings.model_dump(mode="json")
     return extraction_verdicts(past, planned, values, cached, run.settings.limits.attempts)
-
-
-def _classification(run: Session, video: Video) -> tuple[str, Any]:
-    return run.classified_hash(video), run.text_inputs(video)
 
 
 def _past(tables: Tables, video_id: str, settings_of: dict[str, str]) -> Past:

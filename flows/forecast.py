@@ -29,6 +29,11 @@ class Work:
     stages: frozenset[str]
     duration_s: float | None
 
+    @property
+    def passes(self) -> frozenset[str]:
+        """Stages whose seconds are spent: text needs the pictures, whose decoding is not kept."""
+        return self.stages | ({"decode"} if "text" in self.stages else frozenset())
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -143,7 +148,7 @@ def forecast(
         length_s = work.duration_s if work.duration_s is not None else average_s
         seconds = {
             stage: found.s_per_s.get(stage, 0.0) * (searched_s(length_s, sampling) if stage == "text" else length_s)
-            for stage in work.stages
+            for stage in work.passes
         }
         for stage, value in seconds.items():
             cpu_s[stage] += value * scale

@@ -19,6 +19,7 @@ from tasks.settings import Settings
 if TYPE_CHECKING:
     from flows.session import Session
 
+ROWS = 20_000  # the last so many videos tell the rates
 SAMPLED = 200  # videos that a run looks at for its forecast, however many it has to do
 LOOKERS = 8  # threads that look into headers and the cache
 
@@ -27,8 +28,8 @@ def outlook(run: Session, todo: Sequence[Planned], sampled: int | None = SAMPLED
     """What is known of the videos to do, or of an even sample of them, and the forecast for all."""
     chosen = todo if sampled is None or len(todo) <= sampled else todo[:: -(-len(todo) // sampled)]
     works = works_of(run, chosen)
-    columns = ["duration_s", "coverage", "seconds", "inputs"]
-    found = rates(run.tables.read("videos", columns).to_pylist() if works else [], run.models)
+    past = run.tables.read("videos", ["duration_s", "coverage", "seconds", "inputs"])
+    found = rates(past.slice(max(0, len(past) - ROWS)).to_pylist() if works else [], run.models)
     paced = pace(run.tables.read("runs").to_pylist() if works else [], run.on_device)
     cuda = "cuda" in (run.ocr.device, run.speech.device)
     devices = max(1, device_count() if cuda else 1) if run.on_device else 0
@@ -38,12 +39,12 @@ def outlook(run: Session, todo: Sequence[Planned], sampled: int | None = SAMPLED
 
 def works_of(run: Session, todo: Sequence[Planned]) -> list[Work]:
     """Nothing is decoded: of a video that the tables and the source say nothing of, the header is read."""
-    rows = run.tables.read("videos", ["content_hash", "duration_s"]).to_pylist() if todo else []
-    known = {row["content_hash"]: row["duration_s"] for row in rows if row["duration_s"] is not None}
+    rows = run.tables.read("videos", ["content_hash", "duration_s"])
+    known = dict(zip(rows["content_hash"].to_pylist(), rows["duration_s"].to_pylist(), strict=True))
 
     def look(planned: Planned) -> Work:
         video = planned.video
-        length_s = known.get(video.content_hash) or video.metadata.duration_s or header_s(video, run.settings)
+        length_s = known.get(video.content_hash or "") or video.metadata.duration_s or header_s(video, run.settings)
         return Work(_missing(run.cache, planned), length_s)
 
     with ThreadPoolExecutor(LOOKERS) as lookers:

@@ -14,6 +14,8 @@ from tasks.content import ContentHashes
 from tasks.keys import EXTRACTION_STAGES
 from tasks.settings import Settings
 
+SHOWN = 20  # videos that are named one by one
+
 
 def preview(source: str, out: str, settings: Settings, limit: int | None) -> dict[str, Any]:
     """The plan in figures. Files are hashed whose hash is not known, and headers read; nothing is computed or written.
@@ -28,7 +30,6 @@ def preview(source: str, out: str, settings: Settings, limit: int | None) -> dic
     works, foreseen = outlook(run, plan.todo, sampled=None)
     todo = [work for work in works if work.stages]
     lengths = [work.duration_s for work in todo if work.duration_s is not None]
-    refused = [item for item in plan.failures if item.stage == "catalog"]
     return {
         "source": source,
         "out": out,
@@ -37,7 +38,9 @@ def preview(source: str, out: str, settings: Settings, limit: int | None) -> dic
         "reused": len(plan.unchanged) + len(works) - len(todo),
         "from_cache": len(works) - len(todo),  # of the reused, those whose rows are made again
         "quarantined": [video.video_id for video in plan.quarantined],
-        "unreadable": [{"video_id": item.video_id, "message": item.message} for item in [*catalog.rejected, *refused]],
+        "unreadable": [
+            {"video_id": item.video_id, "message": item.message} for item in [*catalog.rejected, *plan.failures]
+        ],
         "to_classify": len(run.unclassified),
         "todo_s": sum(lengths),
         "unknown_lengths": len(todo) - len(lengths),
@@ -65,10 +68,14 @@ def show(told: dict[str, Any]) -> None:
     )
     for note in told["notes"]:
         typer.echo(note)
-    for video_id in quarantined:
+    for video_id in quarantined[:SHOWN]:
         typer.echo(f"quarantined  {video_id}: left alone until it changes; `reelscope retry` tries it again")
-    for item in unreadable:
+    if len(quarantined) > SHOWN:
+        typer.echo(f"             and {len(quarantined) - SHOWN} more; --json has them all")
+    for item in unreadable[:SHOWN]:
         typer.echo(f"unreadable   {item['message']}")
+    if len(unreadable) > SHOWN:
+        typer.echo(f"             and {len(unreadable) - SHOWN} more; --json has them all")
     if told["from_cache"]:
         typer.echo(f"from the cache alone: {told['from_cache']} of those to reuse")
     if not told["todo"]:

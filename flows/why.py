@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from flows.plan import Planned
-from tasks.keys import EXTRACTION_STAGES, TextInputs, code_digest, relevant_settings
+from tasks.keys import EXTRACTION_STAGES, TextInputs, code_digest, relevant_settings, said_digest
+from tasks.records import Metadata
 from tasks.tables import Row
 
 Part = Literal["content", "settings", "code version", "model"]
 Values = Mapping[str, Mapping[str, object]]  # settings as `runs` keeps them: section -> key -> value
 SHOWN = 12  # characters of a digest
+WORDS = 60  # characters of a text
+UNKNOWN = "its row was written by a version that did not keep what it was made from"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class Past:
     failures: Mapping[str, Row]
     settings: Values
 
+    def stands(self, input_hash: str) -> bool:
+        """Are the rows in the tables those that a run of these inputs would make?"""
+        return self.whole and self.row.get("input_hash") == input_hash and self.row.get("status") == "complete"
+
 
 def extraction_verdicts(
     past: Past, planned: Planned, settings: Values, cached: frozenset[str], attempts: int
@@ -64,8 +71,8 @@ def extraction_verdicts(
 
     settings: of a run now. cached: stages whose result the cache has. attempts: after which a video is left alone.
     """
-    row, stages = past.row, [*EXTRACTION_STAGES, "template"]
-    if past.whole and row.get("input_hash") == planned.input_hash and row.get("status") == "complete":
+    stages = [*EXTRACTION_STAGES, "template"]
+    if past.stands(planned.input_hash):
         return [Verdict(stage, "reused", "nothing changed; its rows stand in the tables") for stage in stages]
     failures = {stage: item for stage, item in past.failures.items() if item["input_hash"] == planned.input_hash}
     tried = max((item["attempts"] for item in failures.values()), default=0)
@@ -74,7 +81,7 @@ def extraction_verdicts(
         told = "; ".join(f"{stage}: {item['error_type']}" for stage, item in sorted(failures.items()))
         return [Verdict(stage, "left alone", f"{words} ({told})") for stage in stages]
     verdicts = [_of_stage(stage, past, planned, settings, stage in cached, failures) for stage in EXTRACTION_STAGES]
-    return [*verdicts, _of_template(past, verdicts)]
+    return [*verdicts, _of_template(past, verdicts, failures)]
 
 
 def _of_stage(
@@ -89,16 +96,21 @@ def _of_stage(
     if not extracted:
         return Verdict(stage, "redone", "new: this OUT has no result of it")
     if stage in failures:
-        failed = failures[stage]
-        return Verdict(stage, "redone", f"it failed: {failed['error_type']}, attempt {failed['attempts']}", changes)
+        return Verdict(stage, "redone", _failed(failures[stage]), changes)
+    if "decode" in failures:
+        return Verdict(stage, "redone", "it was not come to: decode failed", changes)
     if told:
         return Verdict(stage, "redone", told, changes)
     if not past.row.get("inputs"):
-        return Verdict(stage, "redone", "its row was written by a version that did not keep what it was made from")
+        return Verdict(stage, "redone", UNKNOWN)
     return Verdict(stage, "redone", "nothing changed, but the cache has no result of it any more")
 
 
-def _of_template(past: Past, verdicts: list[Verdict]) -> Verdict:
+def _failed(failure: Row) -> str:
+    return f"it failed: {failure['error_type']}, attempt {failure['attempts']}"
+
+
+def _of_template(past: Past, verdicts: list[Verdict], failures: Mapping[str, Row]) -> Verdict:
     """A template is made again whenever one of its stages has other inputs, a new result, or the code is another."""
     if not past.row.get("input_hash"):
         return Verdict("template", "redone", "new: this OUT has no rows of it")
@@ -107,7 +119,10 @@ def _of_template(past: Past, verdicts: list[Verdict]) -> Verdict:
     now = code_digest("template")
     changes = (Change("code version", None, before, now),) if before not in (None, now) else ()
     reasons = [*map(str, changes), *([f"follows {', '.join(follows)}"] if follows else [])]
-    return Verdict("template", "redone", "; ".join(reasons) or "its rows are not whole in the tables", changes)
+    if "template" in failures:
+        reasons.append(_failed(failures["template"]))
+    otherwise = "its rows are not whole in the tables" if past.row.get("inputs") else UNKNOWN
+    return Verdict("template", "redone", "; ".join(reasons) or otherwise, changes)
 
 
 def stage_changes(stage: str, past: Past, planned: Planned, settings: Values) -> list[Change]:
@@ -137,7 +152,7 @@ def _setting_changes(stage: str, before: Values, now: Values) -> list[Change]:
     return [Change("settings", name, old.get(name), new.get(name)) for name in names]
 
 
-def classification_verdict(past: Past, classified_hash: str, now: TextInputs) -> Verdict:
+def classification_verdict(past: Past, classified_hash: str, now: TextInputs, says: Metadata) -> Verdict:
     """The same for the niche, which depends on the text alone and what it is compared with."""
     known = past.row.get("classified_hash")
     if known == classified_hash:
@@ -148,16 +163,18 @@ def classification_verdict(past: Past, classified_hash: str, now: TextInputs) ->
     if not kept:
         words = "its niche was found by a version that did not keep what it was made from"
         return Verdict("classification", "redone", words)
-    changes = tuple(text_changes(TextInputs.model_validate_json(kept), now))
+    changes = tuple(text_changes(TextInputs.model_validate_json(kept), now, past.row, says))
     return Verdict("classification", "redone", "; ".join(map(str, changes)), changes)
 
 
-def text_changes(before: TextInputs, now: TextInputs) -> list[Change]:
-    changes = [
-        Change("content", name, before.text.get(name), said)
-        for name, said in now.text.items()
-        if before.text.get(name) != said
-    ]
+def text_changes(before: TextInputs, now: TextInputs, row: Row, says: Metadata) -> list[Change]:
+    """row: of `videos`; its words are shown where they are still those that were classified. says: the words now."""
+    changes = []
+    for name, said in now.text.items():
+        if before.text.get(name) != said:
+            known = said_digest(row.get(name)) == before.text.get(name)
+            old, new = (row.get(name), getattr(says, name)) if known else (before.text.get(name), said)
+            changes.append(Change("content", name, old, new))
     if before.min_confidence != now.min_confidence:
         changes.append(Change("settings", "classification.min_confidence", before.min_confidence, now.min_confidence))
     if before.niches != now.niches:
@@ -177,8 +194,9 @@ def _parts(inputs: str | None) -> dict[str, dict[str, str]]:
 
 
 def _shown(value: object) -> str:
-    """Digests are cut; two that differ do so in their first characters."""
+    """Digests are cut, two that differ do so in their first characters; and so are long texts."""
     if value is None:
         return "not set"
-    digest = isinstance(value, str) and len(value) >= 32 and not set(value) - set("0123456789abcdef")
-    return str(value)[:SHOWN] if digest else str(value)
+    words = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    digest = len(words) >= 32 and not set(words) - set("0123456789abcdef")
+    return words[:SHOWN] if digest else words if len(words) <= WORDS else f"{words[:WORDS]}…"

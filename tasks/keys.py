@@ -125,9 +125,14 @@ def text_hash(metadata: Metadata, classifier: str, min_confidence: float) -> str
 
 def text_inputs(metadata: Metadata, niches: str, classifier: str, min_confidence: float) -> TextInputs:
     """What `text_hash` is made of. niches, classifier: identity of the niches file and of what matches them."""
-    said = {name: digest(json.dumps(getattr(metadata, name)))[:8] for name in TEXT_FIELDS}
+    said = {name: said_digest(getattr(metadata, name)) for name in TEXT_FIELDS}
     code = folder_digest("classification")
     return TextInputs(text=said, niches=niches, min_confidence=min_confidence, code=code, model=classifier)
+
+
+def said_digest(words: object) -> str:
+    """Of one field of the text: a string, a list of strings or None."""
+    return digest(json.dumps(words))[:8]
 
 
 def settings_digest(stage: str, settings: Settings) -> str:

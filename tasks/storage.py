@@ -23,6 +23,8 @@ class Storage:
         self.folder = folder.expanduser().absolute() if folder else None
         try:
             self.files, self._base = fsspec.url_to_fs(str(self.folder) if self.folder else root)
+            if self.folder and read_only and self.folder.exists() and not self.folder.is_dir():
+                raise NotADirectoryError(20, "Not a directory")
             if self.folder and not read_only:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 if not os.access(self.folder, os.W_OK):

@@ -101,6 +101,15 @@ def test_a_long_video_alone_is_not_shared_by_workers_and_a_sample_stands_for_all
     assert unknown.cpu_s["decode"] == 20
 
 
+def test_text_alone_decodes_again_and_speech_alone_does_not() -> None:
+    found, told = Rates({"decode": 1.0, "text": 2.0, "speech": 3.0}), Pace(0.0, 1.0, 1)
+    spent = {
+        stage: forecast([Work(frozenset({stage}), 10.0)], found, told, 1, 0, Sampling()).wall_s
+        for stage in ("decode", "text", "speech")
+    }
+    assert spent == {"decode": 10, "text": 30, "speech": 30}
+
+
 def test_no_forecast_says_why() -> None:
     assert forecast([Work(ALL, 1.0)], Rates({}), None, 1, 0, Sampling()).why_not == "no past run to forecast from"
     assert forecast([Work(ALL, None)], Rates({}), Pace(1, 1, 1), 1, 0, Sampling()).wall_s is None

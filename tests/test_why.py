@@ -76,6 +76,7 @@ def test_what_is_unchanged_new_failed_or_left_alone() -> None:
     failure = {"input_hash": now.input_hash, "error_type": "DamagedMedia", "attempts": 1}
     failed = Past(past(status="failed").row, True, {"decode": failure}, {})
     assert verdicts(failed, (now, settings))["decode"][1] == "it failed: DamagedMedia, attempt 1"
+    assert verdicts(failed, (now, settings))["speech"][1] == "it was not come to: decode failed"
     left = Past(failed.row, True, {"decode": failure | {"attempts": 3}}, {})
     assert {verdict for verdict, _ in verdicts(left, (now, settings)).values()} == {"left alone"}
     changed = planned(content="d" * 64)
@@ -94,21 +95,19 @@ def test_a_row_of_an_older_version_tells_what_it_can() -> None:
 def test_a_niche_follows_its_text_its_niches_and_the_confidence() -> None:
     def told(now: Metadata, niches: str = "n", confidence: float = 0.35, model: str = "m") -> str:
         then = text_inputs(Metadata(title="T"), "n", "m", 0.35)
-        known = past(classified_hash="then", classified_inputs=then.model_dump_json())
-        return classification_verdict(known, "now", text_inputs(now, niches, model, confidence)).why
+        known = past(classified_hash="then", classified_inputs=then.model_dump_json(), title="T")
+        return classification_verdict(known, "now", text_inputs(now, niches, model, confidence), now).why
 
-    assert told(Metadata(title="U")).startswith("content title: ")
+    assert told(Metadata(title="U")) == "content title: T -> U"
+    assert told(Metadata(title="T", tags=("a", "b"))).startswith("content tags: ")
     assert (
         told(Metadata(title="T"), confidence=0.5, model="m'") == "settings classification.min_confidence: 0.35 -> 0.5"
     )
     assert told(Metadata(title="T"), niches="o", model="m'") == "settings classification.niches: n -> o"
     assert told(Metadata(title="T"), model="m'") == "model: m -> m'"
-    assert (
-        classification_verdict(
-            past(classified_hash="same"), "same", text_inputs(Metadata(title="T"), "n", "m", 0.3)
-        ).verdict
-        == "reused"
-    )
+    same = text_inputs(Metadata(title="T"), "n", "m", 0.3)
+    reused = classification_verdict(past(classified_hash="same"), "same", same, Metadata(title="T"))
+    assert reused.verdict == "reused"
 
 
 @pytest.fixture
