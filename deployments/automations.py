@@ -10,12 +10,17 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import EventTrigger, Posture
 
-HEARTBEAT_S = 30  # Prefect's least; to be set for the workers as PREFECT_FLOWS_HEARTBEAT_FREQUENCY
+HEARTBEAT_S = 30  # Prefect's least; set for deployments in prefect.yaml, for other runs in flows/__init__.py
 MISSED = 4  # heartbeats; one or two are lost when the server is started again
 # Events carry the name of a state, not its type: a name that is missing here would have its runs declared dead.
 ENDS = ("Completed", "PartiallyCompleted", "Cached", "RolledBack", "Failed", "TimedOut", "Crashed", "Cancelled")
 WAITS = ("Paused", "Suspended", "AwaitingRetry", "Scheduled", "Late", "AwaitingConcurrencySlot", "Pending")
 FLOW_RUN = {"prefect.resource.id": "prefect.flow-run.*"}
+# other projects on the server have hearts of their own
+OURS = {
+    "prefect.resource.role": "flow",
+    "prefect.resource.name": ["pipeline", "classification", "extraction", "analysis"],
+}
 
 SUBJECT = "reelscope: {{ flow_run.name }}: {{ flow_run.state.name }}"
 BODY = """{{ flow.name }} {{ flow_run.name }} ended as {{ flow_run.state.name }}: {{ flow_run.state.message }}
@@ -34,6 +39,7 @@ def lost_runs() -> AutomationCore:
         trigger=EventTrigger(
             posture=Posture.Proactive,
             match=FLOW_RUN,  # type: ignore[arg-type]
+            match_related=OURS,  # type: ignore[arg-type]
             for_each={"prefect.resource.id"},
             after={"prefect.flow-run.heartbeat"},
             expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{name}" for name in (*ENDS, *WAITS))},
@@ -57,7 +63,7 @@ def notification(block_id: UUID) -> AutomationCore:
         trigger=EventTrigger(
             posture=Posture.Reactive,
             match=FLOW_RUN,  # type: ignore[arg-type]
-            match_related={"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.reelscope"},  # type: ignore[arg-type]
+            match_related={"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.reelscope"},
             expect={f"prefect.flow-run.{name}" for name in ("Failed", "TimedOut", "Crashed", "PartiallyCompleted")},
             threshold=1,
             within=timedelta(0),

@@ -70,13 +70,11 @@ def set_pool(client: SyncPrefectClient, name: str, description: str, runs: int) 
 
 def set_automation(client: SyncPrefectClient, automation: AutomationCore) -> None:
     """The one automation of its name."""
-    there, *more = client.read_automations_by_name(automation.name) or [None]
-    if there is None:
-        client.create_automation(automation)
+    found = client.read_automations_by_name(automation.name)
+    if found:
+        client.update_automation(found[0].id, automation)
     else:
-        client.update_automation(there.id, automation)
-    for copy in more:
-        client.delete_automation(copy.id)
+        client.create_automation(automation)
     print(f"automation {automation.name}")
 
 

@@ -89,6 +89,8 @@ def carry_out(
             else:
                 start_server()
                 stack.enter_context(prefect_api(server))
+                if server is None:
+                    log_there()
                 flow_of(opened)
     except KeyboardInterrupt:
         end_interrupted(opened, server, screen)
@@ -136,6 +138,14 @@ def prepare(run: Session) -> None:
     about = f"; about {minutes(run.forecast_s)}, going by past runs" if run.forecast_s else ""
     engines = f"text: {run.ocr.engine}, speech: {run.speech.engine}"
     run.progress.say(f"{len(plan.todo)} to do, {len(plan.unchanged)} unchanged; {engines}{about}")
+
+
+def log_there() -> None:
+    """A server that stays keeps the logs of runs, which this terminal is spared."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        # in the environment: Prefect sets levels anew as often as it looks at its settings
+        os.environ.setdefault(f"PREFECT_LOGGING_LOGGERS_{name.replace('.', '_').upper()}_LEVEL", "INFO")
+        logging.getLogger(name).propagate = False
 
 
 def flow_of(run: Session) -> Any:

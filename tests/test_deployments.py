@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Home, copy_samples
 
 FILE = ROOT / "deployments" / "prefect.yaml"
 NAMES = ["ad-hoc", "analyze", "classify", "extract", "nightly"]
@@ -117,12 +117,19 @@ def test_no_end_of_a_run_is_taken_for_a_lost_one(monkeypatch: pytest.MonkeyPatch
     """Events carry names of states: the automation must know ours, and each of Prefect's that is final."""
     from prefect import states
 
+    from flows.analysis import analysis
+    from flows.classification import classification
+    from flows.extraction import extraction
     from flows.hooks import PARTIAL
+    from flows.pipeline import pipeline
 
     monkeypatch.syspath_prepend(str(ROOT / "deployments"))
-    from automations import lost_runs  # type: ignore[import-not-found]
+    from automations import OURS, lost_runs  # type: ignore[import-not-found]
 
     trigger = lost_runs().trigger
+    assert {flow.name for flow in (pipeline, classification, extraction, analysis)} == set(
+        OURS["prefect.resource.name"]
+    )
     made = [states.Completed(), states.Failed(), states.Crashed(), states.Cancelled()]
     assert {f"prefect.flow-run.{name}" for name in (PARTIAL, *(state.name for state in made))} <= trigger.expect
 
@@ -164,6 +171,27 @@ def test_hooks_say_what_happened_and_what_to_do(prefect_server: None) -> None:
     assert UsageError.advice in said("on_failure", Failed(message="no such folder", data=UsageError("no such folder")))
     assert "crashed: killed. What was finished is kept" in said("on_crashed", Crashed(message="killed"))
     assert "cancelled" in said("on_cancellation", Cancelled())
+
+
+def test_a_server_that_stays_keeps_the_logs_of_a_command(prefect_server: None, home: Home, tmp_path: Path) -> None:
+    from prefect import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterLevel
+    from prefect.client.schemas.sorting import LogSort
+    from prefect.settings import get_current_settings
+
+    source = copy_samples(tmp_path / "videos", "night-city")
+    (source / "words.mp4").write_text("these are words\n" * 40)
+    server = get_current_settings().to_environment_variables(exclude_unset=True)
+    command = [sys.executable, "-m", "flows", "extract", source, "--out", tmp_path / "out", "--speech", "none"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=home.environment | {"PREFECT_API_URL": server["PREFECT_API_URL"]}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"flow run" not in done.stderr.lower()
+    with get_client(sync_client=True) as client:
+        warnings = LogFilter(level=LogFilterLevel(ge_=logging.WARNING))
+        kept = [log.message for log in client.read_logs(warnings, sort=LogSort.TIMESTAMP_DESC)]
+    assert [words for words in kept if words.startswith("words · decode failed: NotAVideo")]
 
 
 def test_the_compose_file_follows_its_specification() -> None:
