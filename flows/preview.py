@@ -82,8 +82,8 @@ def show(told: dict[str, Any]) -> None:
         typer.echo("Nothing is to be extracted.")
         return
     stages = ", ".join(f"{stage} of {videos}" for stage, videos in told["todo_by_stage"].items())
-    unknown = f" and {told['unknown_lengths']} videos of unknown length" if told["unknown_lengths"] else ""
-    typer.echo(f"to do      {minutes(told['todo_s'])} of video{unknown}: {stages}")
+    unknown = f", and {told['unknown_lengths']} of unknown length" if told["unknown_lengths"] else ""
+    typer.echo(f"to do      {minutes(told['todo_s'])} of video{unknown}; {stages}")
     if foreseen["wall_s"] is None:
         typer.echo(f"forecast   none: {foreseen['why_not']}")
         return

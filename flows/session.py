@@ -32,7 +32,7 @@ from tasks.catalog import Catalog, local_path, scan
 from tasks.classification.niches import niches_of
 from tasks.content import ContentHashes
 from tasks.device import cuda_available, device_count
-from tasks.errors import PoolStopped
+from tasks.errors import PoolStopped, UsageError
 from tasks.extraction import video as work
 from tasks.extraction.ocr import OcrChoice, choose_ocr
 from tasks.extraction.speech import SpeechChoice, choose_speech
@@ -92,9 +92,13 @@ class Session:
 
     @cached_property
     def folder(self) -> Path:
-        """Local folder for hashes, locks and spools, even where the cache itself is remote."""
+        """Local folder for hashes, locks and spools, even where the cache itself is remote. Raises UsageError."""
         cache = local_path(self.settings.cache.dir)
-        return private_folder(cache.expanduser() if cache else Path(platformdirs.user_cache_dir("reelscope")))
+        folder = cache.expanduser() if cache else Path(platformdirs.user_cache_dir("reelscope"))
+        try:
+            return private_folder(folder)
+        except OSError as error:
+            raise UsageError(f"cache {folder}: {error.strerror or error}") from None
 
     @cached_property
     def ocr(self) -> OcrChoice:

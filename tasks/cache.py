@@ -130,8 +130,10 @@ class ResultCache:
     def stored(self) -> Iterator[Stored]:
         """Every file that is an entry by its place and name, in no order; one folder is listed at a time.
 
-        Raises StorageError where a remote cache cannot be listed.
+        Raises UsageError where the cache is no folder, StorageError where a remote one cannot be listed.
         """
+        if self._folder is not None and self._folder.parent.exists() and not self._folder.parent.is_dir():
+            raise UsageError(f"cache {self.location}: not a folder")
         if self._folder is None:
             try:
                 yield from self._stored_remotely()

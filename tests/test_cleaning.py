@@ -152,6 +152,6 @@ def test_the_command(home: Home, tmp_path: Path) -> None:
     assert home.reelscope("cache", *at, "--json").figures["entries"] == 1
     empty = home.reelscope("cache", "--set", f"cache.dir={tmp_path / 'none'}")
     assert (empty.code, "0 entries" in empty.stdout, (tmp_path / "none").exists()) == (0, True, False)
-    for mistake in (("--max-size", "lots"), ("--set", "cache.dir=nonsense://x")):
+    for mistake in (("--max-size", "lots"), ("--set", "cache.dir=nonsense://x"), ("--set", f"cache.dir={__file__}")):
         wrong = home.reelscope("cache", *at, *mistake)
         assert (wrong.code, len(wrong.stderr.splitlines())) == (2, 1)

@@ -18,6 +18,7 @@ from tasks.records import Metadata, Video
 from tasks.schemas import TABLES
 from tasks.settings import Settings, load_settings
 from tasks.tables import Tables, VideoRows
+from tests.conftest import Home
 
 NEVER = frozenset[str]()
 MODELS = {"decode": "vad 1", "text": "rapid 1", "speech": "sphinx 1"}
@@ -113,7 +114,8 @@ def test_a_niche_follows_its_text_its_niches_and_the_confidence() -> None:
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
     """An OUT whose tables lack the columns that were added since."""
-    Tables(str(tmp_path)).publish([VideoRows({"video_id": "v", "status": "complete", "input_hash": "h"})])
+    row = {"video_id": "v", "uri": "v.mp4", "status": "complete", "input_hash": "h"}
+    Tables(str(tmp_path)).publish([VideoRows(row)])
     Tables(str(tmp_path)).record_run({"run_id": "r", "command": "run"})
     for name, added in (("videos", ["inputs", "classified_inputs"]), ("runs", ["forecast_s"])):
         for part in (tmp_path / name).glob("*.parquet"):
@@ -148,3 +150,29 @@ def test_those_who_only_look_write_nothing(tmp_path: Path, older: Path) -> None:
     assert not list((older / "niches").iterdir())
     assert len(Tables(str(tmp_path / "nowhere"), read_only=True).read("videos")) == 0
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("why", "v"), "--out"),
+        (("why", "v", "--out", "NOWHERE"), "reelscope run SOURCE"),
+        (("why", "v", "--out", "OUT"), "no run here had a source"),
+        (("why", "v", "--out", "OUT", "--source", "NOWHERE"), "no such file or folder"),
+        (("why", "v", "--out", "OUT", "--source", "EMPTY"), "no longer in"),
+        (("why", "w", "--out", "OUT", "--source", "EMPTY"), "know such a video"),
+        (("plan", "NOWHERE", "--out", "OUT"), "no such file or folder"),
+        (("plan", "EMPTY", "--out", "FILE"), "Not a directory"),
+        (("plan", "EMPTY", "--out", "OUT", "--set", "cache.dir=FILE"), "cache"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    home: Home, older: Path, tmp_path_factory: pytest.TempPathFactory, arguments: tuple[str, ...], words: str
+) -> None:
+    base = tmp_path_factory.mktemp("mistakes")
+    (base / "file").touch()
+    (base / "empty").mkdir()
+    named = {"OUT": older, "NOWHERE": base / "nowhere", "EMPTY": base / "empty", "FILE": base / "file"}
+    ran = home.reelscope(*(named.get(item, item.replace("FILE", str(base / "file"))) for item in arguments))
+    assert (ran.code, len(ran.stderr.splitlines())) == (2, 1), ran.stderr
+    assert words in ran.stderr
