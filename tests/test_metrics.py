@@ -46,7 +46,9 @@ def file_of(run: Session) -> Path:
 def test_a_command_leaves_its_figures(home: Home, tmp_path: Path) -> None:
     source = copy_samples(tmp_path / "videos", "night-city", "cat-vs-cup")
     (source / "words.mp4").write_text("these are words\n" * 40)
-    home.reelscope("run", source, "--out", tmp_path / "out", "--speech", "none")
+    options = ("--speech", "none", "--set", f"cache.dir={tmp_path / 'cache'}")
+    ran = home.reelscope("run", source, "--out", tmp_path / "out", *options)
+    assert ran.code == 0, ran.stderr
     series = read((tmp_path / "out" / metrics.FILE).read_text())
     states = {state: value(series, "reelscope_videos", state=state) for state in ("done", "reused", "failed")}
     assert states == {"done": 2, "reused": 0, "failed": 1}
