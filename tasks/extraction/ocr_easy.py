@@ -36,13 +36,16 @@ class EasyOcr:
         self.batch_frames = settings.batch_frames
         self.detector_px = settings.detector_px
         self._lock = Lock()  # a reader is not made for two threads
-        self._reader: Any = easyocr.Reader(
-            list(settings.languages),
-            gpu=choice.device if choice.device != "cpu" else False,
-            model_storage_directory=str(easyocr_weights(settings).folder),
-            download_enabled=False,  # choose_ocr has fetched them, within bounds
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            # torch says of its own quantisation, which easyocr uses on a CPU, that it is going to change
+            warnings.filterwarnings("ignore", category=UserWarning, module="torch")
+            self._reader: Any = easyocr.Reader(
+                list(settings.languages),
+                gpu=choice.device if choice.device != "cpu" else False,
+                model_storage_directory=str(easyocr_weights(settings).folder),
+                download_enabled=False,  # choose_ocr has fetched them, within bounds
+                verbose=False,
+            )
 
     def detect(self, strips: Sequence[Strip]) -> list[list[Quad]]:
         by_size: dict[tuple[int, ...], list[int]] = defaultdict(list)
