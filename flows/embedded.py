@@ -1,8 +1,9 @@
-"""The embedded Prefect server's process: `python -m flows.embedded PORT PARENT_PID`."""
+"""The embedded Prefect server's process: `python -m flows.embedded SOCKET PARENT_PID`, the first a file descriptor."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -35,7 +36,7 @@ def soon_again(app: Any) -> Any:
 
 
 def main() -> None:
-    port, parent_pid = int(sys.argv[1]), int(sys.argv[2])
+    descriptor, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     threading.Thread(target=follow, args=(parent_pid,), daemon=True).start()
     # what only a server for deployments needs stays off; the rest is what Prefect's own temporary server sets
     os.environ |= {
@@ -52,7 +53,8 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
-    uvicorn.run(soon_again(create_app()), host="127.0.0.1", port=port, log_level="error")
+    with socket.socket(fileno=descriptor) as listening:  # by the run, so that no request is refused before we answer
+        uvicorn.Server(uvicorn.Config(soon_again(create_app()), log_level="error")).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -17,33 +18,54 @@ from pathlib import Path
 from tasks.errors import ReelscopeError
 
 FLUSH_S = 5.0  # for events that are on their way to the server when a run ends
+RESTARTS = 5  # of a server that is killed again and again
 STARTUP_S = 120.0  # a fresh home migrates its database: 34 s were seen on two busy cores
 
 
 class EmbeddedServer:
-    """A server of our own, in a process that ends with ours. Starting it does not wait until it answers."""
+    """A server of our own, in a process that ends with ours. Starting it does not wait until it answers.
+
+    When it is killed, as by a system that is short of memory, it is started again: its database is on disk and its socket
+    is ours, so that requests wait for it meanwhile and are not refused.
+    """
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/api"
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}/api"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the server runs
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "flows.embedded", str(self.port), str(os.getpid())],
+        self._lock = threading.Lock()
+        self._stopping = False
+        self._ended = threading.Event()  # set when it is not started again
+        self._process = self._started()
+        threading.Thread(target=self._keep, daemon=True).start()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flows.embedded", str(self._socket.fileno()), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             cwd=Path(__file__).resolve().parents[1],
+            pass_fds=(self._socket.fileno(),),
             start_new_session=True,  # Ctrl-C is for the run, which then tells the server
         )
+
+    def _keep(self) -> None:
+        for _ in range(RESTARTS):
+            killed = self._process.wait() < 0
+            with self._lock:
+                if self._stopping or not killed:
+                    break
+                self._process = self._started()
+        else:
+            self._process.wait()
+        self._ended.set()
+        self._socket.close()
 
     def wait(self) -> None:
         """Until it answers. Raises ReelscopeError with the server's own words when it does not."""
         deadline_s = time.monotonic() + STARTUP_S
-        while time.monotonic() < deadline_s:
-            if self._process.poll() is not None:
-                break
+        while time.monotonic() < deadline_s and not self._ended.is_set():
             try:
                 with urllib.request.urlopen(f"{self.url}/health", timeout=5):
                     return
@@ -57,12 +79,15 @@ class EmbeddedServer:
         )
 
     def stop(self) -> None:
-        self._process.terminate()
+        with self._lock:
+            self._stopping = True
+            self._process.terminate()
         try:
             self._process.wait(timeout=3)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._ended.wait()
         self._log.close()
 
 
