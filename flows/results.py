@@ -30,6 +30,7 @@ class Results:
         self._outcomes: dict[str, dict[str, StageOutcome]] = {}
         self._missing: dict[str, frozenset[str]] = {}
         self._stored: set[str] = set()  # keys of what this run has put into the cache
+        self._storing: dict[str, threading.Lock] = {}  # by video_id: `store_early` and `keep` come at the same time
 
     def missing(self, planned: Planned) -> frozenset[str]:
         """The stages of a video that the cache does not have; what it has becomes their outcomes."""
@@ -50,14 +51,17 @@ class Results:
 
     def store(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Put whole results into the cache, each once. Raises StorageError."""
-        for outcome in outcomes:
-            if outcome.result is None or outcome.failure is not None:
-                continue
-            key = planned.inputs[outcome.stage].key(outcome.stage)
-            if key not in self._stored:
-                entry = Entry(stage=outcome.stage, result=outcome.result, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s)
-                self.cache.write(key, entry)
-                self._stored.add(key)
+        with self._storing.setdefault(planned.video.video_id, threading.Lock()):
+            for outcome in outcomes:
+                if outcome.result is None or outcome.failure is not None:
+                    continue
+                key = planned.inputs[outcome.stage].key(outcome.stage)
+                if key not in self._stored:
+                    entry = Entry(
+                        stage=outcome.stage, result=outcome.result, wall_s=outcome.wall_s, cpu_s=outcome.cpu_s
+                    )
+                    self.cache.write(key, entry)
+                    self._stored.add(key)
 
     def store_early(self, planned: Planned, done: Future[list[StageOutcome]]) -> None:
         """The same, as soon as a worker is done: a run that is stopped before its flow began keeps what it has."""
@@ -83,6 +87,7 @@ class Results:
         for planned in batch:
             video_id = planned.video.video_id
             outcomes, missing = self._outcomes.pop(video_id), self._missing.pop(video_id)
+            self._storing.pop(video_id, None)
             made = self._rows(planned, outcomes)
             made.video.update(niches.get(video_id, {}))
             if made.template is not None and video_id in niches:
