@@ -66,7 +66,7 @@ class Tables:
             there = {name: set(self._parts(name)) for name in BY_VIDEO}
             #: parts of `videos` whose rows elsewhere are gone: what they hold is made again, from the cache
             self._robbed = {part for part in there["videos"] if any(part not in parts for parts in there.values())}
-            for name in TABLES:
+            for name in dict.fromkeys((*BY_VIDEO, *TABLES)):  # `videos` is made last: without the others it is robbed
                 self._check_version(name)
                 if not read_only and not self._parts(name):
                     self._write_part(name, "part-00000.parquet", TABLES[name].empty_table())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tasks.settings import Analysis
 from tasks.tables import Row, Tables
 
 INPUT_KEY = b"reelscope.input_hash"  # in the metadata of `clusters`: what they were made of
+#: In OUT from the first pass of a run until its report is written; a run that is killed leaves it behind.
+UNFINISHED = ".before.json"
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,10 @@ class Before:
 
 
 def before(tables: Tables) -> Before:
+    """As the last finished run left them: the passes of one that was killed decide nothing for the next."""
+    if tables.storage.exists(UNFINISHED):
+        kept = json.loads(tables.storage.read(UNFINISHED))
+        return Before(pa.Table.from_pylist(kept["clusters"], schema=TABLES["clusters"]), kept["members"])
     members = tables.read("templates", ["video_id", "cluster_id"])
     return Before(
         tables.read("clusters"),
@@ -37,6 +44,9 @@ def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, co
     from tasks.analysis.clusters import cluster_templates
     from tasks.analysis.niches import niche_table
 
+    if not tables.storage.exists(UNFINISHED):
+        kept = {"clusters": earlier.clusters.to_pylist(), "members": earlier.members}
+        tables.storage.write(UNFINISHED, json.dumps(kept).encode())
     input_hash = analysis_hash(tables, settings)
     niches = {video_id: row["niche"] for video_id, row in tables.known().items()}
     templates = tables.read("templates")
@@ -51,14 +61,15 @@ def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, co
     }
     tables.assign(assigned)
     clusters = pa.Table.from_pandas(result.clusters, schema=TABLES["clusters"], preserve_index=False)
-    tables.replace("clusters", clusters, {INPUT_KEY: input_hash.encode()})
     tables.replace("niches", pa.Table.from_pandas(niche_table(frame), schema=TABLES["niches"], preserve_index=False))
+    tables.replace("clusters", clusters, {INPUT_KEY: input_hash.encode()})  # last: it says that the rest is there
 
 
 def is_current(tables: Tables, settings: Analysis) -> bool:
-    """Do the clusters come from the templates and niches that are there, and is there a report?"""
+    """Do the clusters come from the templates and niches that are there, and is there a report of them?"""
     found = tables.metadata("clusters").get(INPUT_KEY, b"").decode()
-    return found == analysis_hash(tables, settings) and tables.storage.exists("report/index.html")
+    there = tables.storage.exists("report/index.html") and not tables.storage.exists(UNFINISHED)
+    return there and found == analysis_hash(tables, settings)
 
 
 def analysis_hash(tables: Tables, settings: Analysis) -> str:
@@ -68,11 +79,16 @@ def analysis_hash(tables: Tables, settings: Analysis) -> str:
 
 
 def report(tables: Tables) -> Path:
-    """Write OUT/report/index.html from the tables that are there. Raises UsageError where OUT is not a local folder."""
+    """Write OUT/report/index.html from the tables that are there, which ends an analysis.
+
+    Raises UsageError where OUT is not a local folder.
+    """
     from tasks.analysis.report import write_report
 
     if tables.storage.folder is None:
         raise UsageError(
             f"{tables.storage.root}: the report is written to local folders only; copy the tables and run `reelscope report`"
         )
-    return write_report({name: tables.read(name) for name in TABLES}, tables.storage.folder)
+    written = write_report({name: tables.read(name) for name in TABLES}, tables.storage.folder)
+    (tables.storage.folder / UNFINISHED).unlink(missing_ok=True)
+    return written
