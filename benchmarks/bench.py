@@ -30,7 +30,9 @@ MINUTES = (1, 60)
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
-        "--only", default="corpus,parts,figures,models", help="sections, with commas between them; none: only write the page"
+        "--only",
+        default="corpus,parts,figures,models",
+        help="sections, with commas between them; none: only write the page",
     )
     parser.add_argument("--long", action="store_true", help="also the 60-minute video")
     parser.add_argument("--rounds", type=int, default=2, help="of the sections corpus and parts")
