@@ -139,12 +139,15 @@ def _speech(folder: Path, place: str, say: Callable[[str], None]) -> dict[str, A
     began_s = time.perf_counter()
     together = engine.transcribe(regions, {})
     batched_s = time.perf_counter() - began_s
-    texts = [[" ".join(segment.text for segment in segments) for segments in found] for found in (alone, together)]
+    engine._batch = 1
+    singly = engine.transcribe(regions, {})
+    heard = [[" ".join(segment.text for segment in segments) for segments in found] for found in (alone, together)]
     return {
         "items": len(regions),
+        "as_alone": sum(one == two for one, two in zip(*heard, strict=True)),
         "one_by_one_s": one_by_one_s,
         "batched_s": batched_s,
         "busy_share": None,
-        "same": sum(one == two for one, two in zip(*texts, strict=True)),
+        "same": sum(one == two for one, two in zip(singly, together, strict=True)),
         "compared": len(regions),
     }

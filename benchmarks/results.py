@@ -273,7 +273,8 @@ def _models(runs: list[Data]) -> str:
     ]
     return (
         "With the toy weights of tests/toys, of 8 videos: frames of 640x360 with captions, one frame and one crop at a time, and in the batches "
-        "that videos share on the device; sentences, each a region, one at a time, and packed into windows that are decoded together.\n\n"
+        "that videos share on the device; sentences, each a region, one at a time, and packed into windows that are decoded together. The same: as a batch of one "
+        f"gives it; a sentence that is packed with others is heard as it is alone in {_each(runs, lambda run: str(run['speech'].get('as_alone', '-')))} cases.\n\n"
         + _table(header, rows)
     )
 

@@ -101,6 +101,12 @@ def test_the_device_is_held_by_one_stage_at_a_time_and_both_share_batches(ran: t
     assert max(turn["videos"] for turn in turns) == 2  # pools.batch_size
     times = [(datetime.fromisoformat(turn["from"]), datetime.fromisoformat(turn["to"])) for turn in turns]
     assert all(one[1] <= other[0] or other[1] <= one[0] for one, other in combinations(times, 2))
+    # the CPU decodes meanwhile: an entry of the cache is written when a video is decoded
+    decoded = [
+        path.stat().st_mtime for path in (ran[1].parent / "cache" / "results" / "decode").rglob("*") if path.is_file()
+    ]
+    assert len(decoded) == len(CLIPS)
+    assert max(decoded) > min(began for began, _ in times).timestamp()
     assert 0 < figures["device_busy_share"] <= 1
     assert figures["model_s_per_video_hour"] > 0
     assert figures["gates_saved_s"] > 0

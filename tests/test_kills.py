@@ -31,7 +31,7 @@ def test_a_kill_of_each_kind_costs_nothing_that_was_finished(killed: Harness) ->
     """Tables whole at every moment, each stage finished once, no orphan, and the tables of an undisturbed run."""
     assert killed.faults == []
     assert sorted(kill.kind for kill in killed.kills if kill.landed) == sorted(KINDS)
-    assert killed.reads > 0
+    assert killed.reads > len(killed.kills)  # between any two kills, and after the last
     assert len(killed.log) == 12 * killed.chains
     assert all(" finished 1 times" in line for line in killed.log)
 
