@@ -47,5 +47,5 @@ def cluster() -> None:
 def report() -> None:
     """Write OUT/report/index.html."""
     run = current()
-    run.record("completed")
+    run.ledger.record("completed")
     summary.report(run.tables)

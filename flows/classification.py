@@ -36,14 +36,17 @@ def classification(
         limit: Only the first so many videos of the source; left out, all of them.
     """
     with session("classify", source, out, settings, limit) as run:
-        run.note_catalog()
-        todo = [video.video_id for video in run.unclassified]
+        run.ledger.note_catalog()
+        todo = [video.video_id for video in run.niches.wanting]
         following = Following(run, "classification", len(todo))
         batched = list(batches(todo, run.settings.classification.batch_size))
         for batch, classified in zip(batched, [classify_batch.submit(batch) for batch in batched], strict=True):
             classified.result()
             following.advance(len(batch.video_ids))
-        run.publish_niches()
+        run.niches.publish()
+        if run.command == "classify":
+            run.niches.publish_alone(run.run_id)
+        run.results.counts.classified = len(run.niches.rows)
         return summarise(run, "classification")
 
 
@@ -53,6 +56,6 @@ def classify_batch(batch: Batch) -> None:
     run = current()
     by_id = {video.video_id: video for video in run.catalog.videos}
     videos = [by_id[video_id] for video_id in batch.video_ids]
-    for video, niche in zip(videos, run.classifier.classify([video.metadata for video in videos]), strict=True):
-        run.note_niche(video, niche)
+    for video, niche in zip(videos, run.niches.classifier.classify([video.metadata for video in videos]), strict=True):
+        run.niches.note(video, niche)
     run.progress.advance("classification", len(videos))

@@ -83,9 +83,9 @@ def carry_out(
             if not os.environ.get("PREFECT_API_URL") and opened.nothing_to_do():
                 # no flow is run, and no server waited for
                 if command == "classify":
-                    opened.note_catalog()
+                    opened.ledger.note_catalog()
                 else:
-                    opened.note_plan()
+                    opened.ledger.note_plan()
             else:
                 start_server()
                 stack.enter_context(prefect_api(server))
@@ -112,7 +112,7 @@ def end_interrupted(run: Session, server: EmbeddedServer | None, screen: Console
     with _ending:
         run.close()
         if "tables" in run.__dict__:
-            run.record("interrupted")
+            run.ledger.record("interrupted")
         words = f"Stopped. What was finished is kept in {run.out}; the same command goes on from there."
         screen.print(words, soft_wrap=True, highlight=False)
         if server:

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow.compute as pc
 import typer
 
-from flows.looking import looking
+from flows.niches import Niches
 from flows.plan import inputs_of
-from flows.session import Session
+from flows.session import Session, looking
 from flows.why import Past, Verdict, classification_verdict, extraction_verdicts
-from tasks.catalog import local_path, scan
+from tasks.catalog import Catalog, local_path, scan
 from tasks.content import ContentHashes
 from tasks.errors import UsageError
 from tasks.keys import EXTRACTION_STAGES, TEXT_FIELDS
@@ -38,7 +38,8 @@ def why(asked: str, out: str, source: str | None, settings: Settings) -> dict[st
     rows = run.tables.read("videos", ["video_id", "uri"]).to_pylist()
     where, video = _find(asked, rows, [source] if source else list(_sources(runs)), run)
     past = _past(run.tables, video.video_id, {row["run_id"]: row["settings"] for row in runs})
-    niche = classification_verdict(past, run.classified_hash(video), run.text_inputs(video), video.metadata)
+    niches = Niches(Catalog(where), run.tables, settings.classification)
+    niche = classification_verdict(past, niches.hash_of(video), niches.inputs_of(video), video.metadata)
     verdicts = [*_extraction(run, video, past), niche]
     return {
         "video_id": video.video_id,

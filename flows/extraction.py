@@ -43,12 +43,12 @@ def extraction(
         limit: Only the first so many videos of the source; left out, all of them.
     """
     with session("extract", source, out, settings, limit) as run:
-        run.note_plan()
+        run.ledger.note_plan()
         todo = [planned.video.video_id for planned in run.plan.todo]
         following = Following(run, "extraction", len(todo))
         window: deque[tuple[Batch, list[PrefectFuture[Any]]]] = deque()
         stages = [extract_batch]
-        if run.device:
+        if run.backend.device:
             stages += [read_batch, hear_batch]
             for stage in ("text", "speech"):
                 run.progress.begin(stage, len(todo))
@@ -70,7 +70,7 @@ def extract_batch(batch: Batch) -> None:
     futures = {run.begin(planned): planned for planned in run.planned(batch) if run.results.missing(planned)}
     run.progress.advance("extraction", len(batch.video_ids) - len(futures))
     for future in as_completed(futures):
-        run.results.keep(futures[future], future.result())
+        run.keep(futures[future], future.result())
         run.progress.advance("extraction", 1)
 
 
@@ -103,17 +103,19 @@ def settle(window: deque[tuple[Batch, list[PrefectFuture[Any]]]], following: Fol
 
 def on_device(run: Session, batch: Batch, stage: str) -> None:
     """Queue one model stage of a batch's videos as decoding is done with them, and keep what it gives."""
-    assert run.device is not None
+    assert run.backend.device is not None
     wanting = [planned for planned in run.planned(batch) if stage in run.results.missing(planned)]
     run.progress.advance(stage, len(batch.video_ids) - len(wanting))
     decoding = {run.begin(planned): planned for planned in wanting}
     queued: dict[Future[StageOutcome], Planned] = {}
     for decoded in as_completed(decoding):
         planned = decoding[decoded]
-        if run.is_spooled(planned):
-            queued[run.device.submit(stage, run.job(planned))] = planned
+        if stage not in run.results.missing(planned):  # another run has done it meanwhile
+            run.progress.advance(stage, 1)
+        elif not any(outcome.failure and outcome.result is None for outcome in decoded.result()):
+            queued[run.backend.device.submit(stage, run.job(planned))] = planned
         else:  # it could not be decoded
             run.progress.advance(stage, 1)
     for outcome in as_completed(queued):
-        run.results.keep(queued[outcome], [outcome.result()])
+        run.keep(queued[outcome], [outcome.result()])
         run.progress.advance(stage, 1)

@@ -34,7 +34,7 @@ def figures_of(run: Session) -> dict[str, Any]:
 
 def _turns(run: Session) -> list[dict[str, Any]]:
     """Who held a device from when to when, and how many videos waited for each stage then; empty without a device."""
-    device = run.__dict__.get("device")
+    backend = run.__dict__.get("backend")
     return [
         {
             "device": turn.slot,
@@ -44,5 +44,5 @@ def _turns(run: Session) -> list[dict[str, Any]]:
             "to": turn.ended_at.isoformat(timespec="milliseconds"),
             "waiting": ", ".join(f"{stage} {videos}" for stage, videos in turn.waiting.items()),
         }
-        for turn in (device.turns if device else [])
+        for turn in (backend.turns if backend else [])
     ]

@@ -103,9 +103,7 @@ def exposition(run: Session, outcome: str, last: Mapping[str, float]) -> bytes:
         gauge("stage_cpu_seconds", "CPU seconds of what this run computed.", seconds, stage=stage)
     gauge("cache_saved_seconds", "CPU seconds that the result cache spared.", counts.cache_saved_s)
     gauge("gates_saved_seconds", "Seconds that the gates before OCR and speech spared.", counts.modelled.gates_saved_s)
-    queues = {"cpu": made["cpu"].waiting()} if "cpu" in made else {}
-    if made.get("device") is not None:
-        queues |= made["device"].waiting()
+    queues = made["backend"].waiting() if "backend" in made else {}
     for queue, videos in queues.items():
         gauge("queue_videos", "Videos that wait for a CPU process, or for a turn on the device.", videos, queue=queue)
     gauge("device_busy_ratio", "Share of the run's time in which its devices were at work.", run.device_busy_share())

@@ -30,9 +30,9 @@ def outlook(run: Session, todo: Sequence[Planned], sampled: int | None = SAMPLED
     works = works_of(run, chosen)
     past = run.tables.read("videos", ["duration_s", "coverage", "seconds", "inputs"])
     found = rates(past.slice(max(0, len(past) - ROWS)).to_pylist() if works else [], run.models)
-    paced = pace(run.tables.read("runs").to_pylist() if works else [], run.on_device)
+    paced = pace(run.tables.read("runs").to_pylist() if works else [], run.backend.on_device)
     cuda = "cuda" in (run.ocr.device, run.speech.device)
-    devices = max(1, device_count() if cuda else 1) if run.on_device else 0
+    devices = max(1, device_count() if cuda else 1) if run.backend.on_device else 0
     scale = len(todo) / len(chosen) if chosen else 1.0
     return works, forecast(works, found, paced, run.settings.workers, devices, run.settings.sampling, scale)
 

@@ -7,9 +7,9 @@ from typing import Any
 import typer
 
 from flows.forecast import minutes
-from flows.looking import looking
 from flows.outlook import outlook
 from flows.plan import Plan, planning
+from flows.session import looking
 from tasks.content import ContentHashes
 from tasks.keys import EXTRACTION_STAGES
 from tasks.settings import Settings
@@ -41,7 +41,7 @@ def preview(source: str, out: str, settings: Settings, limit: int | None) -> dic
         "unreadable": [
             {"video_id": item.video_id, "message": item.message} for item in [*catalog.rejected, *plan.failures]
         ],
-        "to_classify": len(run.unclassified),
+        "to_classify": len(run.niches.wanting),
         "todo_s": sum(lengths),
         "unknown_lengths": len(todo) - len(lengths),
         "todo_by_stage": {stage: sum(stage in work.stages for work in works) for stage in EXTRACTION_STAGES},

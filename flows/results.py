@@ -49,6 +49,17 @@ class Results:
             self._missing[video_id] = frozenset(stage for stage, entry in found.items() if entry is None)
         return self._missing[video_id]
 
+    def look_again(self, planned: Planned) -> None:
+        """Forget what the cache did not have: another run has written to it."""
+        self._missing.pop(planned.video.video_id, None)
+        self._outcomes.pop(planned.video.video_id, None)
+
+    def settled(self, planned: Planned, last: Sequence[StageOutcome]) -> bool:
+        """Is nothing more to come of a video? last: what was kept just now; without pictures there is no more."""
+        mine = self._outcomes[planned.video.video_id]
+        lost = any(outcome.stage == "decode" and outcome.result is None for outcome in last)
+        return lost or all(stage in mine for stage in self.missing(planned))
+
     def store(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Put whole results into the cache, each once. Raises StorageError."""
         with self._storing.setdefault(planned.video.video_id, threading.Lock()):

@@ -29,7 +29,9 @@ class Following:
     """A bar and a progress artifact for a stage of `total` videos, and a line in the log for each failure."""
 
     def __init__(self, run: Session, stage: str, total: int) -> None:
-        run.progress.begin(stage, total, run.cpu.in_progress if stage == "extraction" and total else lambda: 0.0)
+        run.progress.begin(
+            stage, total, run.backend.cpu.in_progress if stage == "extraction" and total else lambda: 0.0
+        )
         self._run, self._stage, self._total, self._done, self._told = run, stage, total, 0, 0
         self._artifact = (
             create_progress_artifact(0.0, key=f"{stage}-progress", description=f"{stage}: {total} videos")

@@ -59,7 +59,7 @@ def ran(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[
     for name, (caption, sentences) in CLIPS.items():
         write_clip(base / "videos" / f"{name}.mp4", frames(caption), FPS, sound(sentences))
     settings = {
-        "pools.gpu": "on", "pools.batch_size": "2", "text.weights_dir": str(toys.folder), "text.detector_px": "416",
+        "pools.gpu": "on", "pools.workers": "1", "pools.batch_size": "2", "text.weights_dir": str(toys.folder), "text.detector_px": "416",
         "speech.model": str(checkpoint), "cache.dir": str(base / "cache"),
     }  # fmt: skip
     options = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]

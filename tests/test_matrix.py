@@ -85,13 +85,13 @@ class Nights:
             run.results = logged = Logged(run)
             idle = run.nothing_to_do()
             if idle:
-                run.note_plan()
+                run.ledger.note_plan()
             else:
                 carry_out(run)
             return Night(
                 logged.computed,
                 {item.video.video_id for item in run.plan.todo},
-                set(run.niches),
+                set(run.niches.rows),
                 not idle,
                 {
                     video_id: redone
@@ -105,10 +105,10 @@ class Nights:
 
 def carry_out(run: Session) -> None:
     """What the flows do, without a server."""
-    for batch in batches([video.video_id for video in run.unclassified], run.settings.classification.batch_size):
+    for batch in batches([video.video_id for video in run.niches.wanting], run.settings.classification.batch_size):
         classify_batch.fn(batch)
-    run.publish_niches()
-    run.note_plan()
+    run.niches.publish()
+    run.ledger.note_plan()
     for batch in batches([item.video.video_id for item in run.plan.todo], run.settings.pools.batch_size):
         extract_batch.fn(batch)
         publish_batch.fn(batch)
