@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from tasks.catalog import Catalog, failure, local_path
 from tasks.content import ContentHashes
-from tasks.errors import ReelscopeError, UnreadableSource
+from tasks.errors import ReelscopeError, SourceUnreachable, UnreadableSource, blames_content
 from tasks.keys import EXTRACTION_STAGES, StageInputs, stage_inputs, template_hash
 from tasks.records import Failure, Video
-from tasks.settings import Settings
+from tasks.retries import patiently
+from tasks.settings import Limits, Settings
 from tasks.tables import Tables
 
 
@@ -45,14 +46,18 @@ def planning(
     """
     known = tables.known()
     attempts: dict[tuple[str, str], int] = {}
-    for row in tables.read("failures", ["video_id", "stage", "input_hash", "attempts"]).to_pylist():
-        if row["stage"] not in ("catalog", "metadata"):
+    for row in tables.read("failures", ["video_id", "stage", "error_type", "input_hash", "attempts"]).to_pylist():
+        if row["stage"] not in ("catalog", "metadata") and blames_content(row["error_type"]):
             key = (row["video_id"], row["input_hash"])
             attempts[key] = max(attempts.get(key, 0), row["attempts"])
+    limits, once = settings.limits, settings.limits.model_copy(update={"io_tries": 1})
     for video in sorted(catalog.videos, key=lambda video: (-(video.size_bytes or 0), video.video_id)):
         try:
-            planned = inputs_of(video, hashes, models, settings)
+            planned = inputs_of(video, hashes, models, settings, limits)
+            limits = settings.limits
         except ReelscopeError as error:
+            if isinstance(error, SourceUnreachable):
+                limits = once  # a store that is down shall not make every video wait; one that answers again does
             plan.failures.append(failure(video.video_id, video.uri, "catalog", error))
             continue
         row = known.get(video.video_id, {})
@@ -65,11 +70,20 @@ def planning(
             yield planned
 
 
-def inputs_of(video: Video, hashes: ContentHashes, models: Mapping[str, str], settings: Settings) -> Planned:
-    """Raises UnreadableSource for a file that cannot be read."""
+def inputs_of(
+    video: Video,
+    hashes: ContentHashes,
+    models: Mapping[str, str],
+    settings: Settings,
+    limits: Limits | None = None,
+) -> Planned:
+    """Raises UnreadableSource for a file that cannot be read, and SourceUnreachable after as many tries as allowed.
+
+    limits: of these tries; those of the settings where it is left out.
+    """
     path = local_path(video.location)
     if path is None:
         raise UnreadableSource(f"{video.uri}: remote files cannot be read yet", "Copy the file to a local folder.")
-    content = hashes.of(path)
+    content = patiently(lambda: hashes.of(path), video.video_id, video.uri, limits or settings.limits)
     inputs = {stage: stage_inputs(stage, content, settings, models.get(stage, "")) for stage in EXTRACTION_STAGES}
     return Planned(video.model_copy(update={"content_hash": content}), inputs)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from flows.plan import Planned
+from tasks.errors import blames_content
 from tasks.keys import EXTRACTION_STAGES, TextInputs, code_digest, relevant_settings, said_digest
 from tasks.records import Metadata
 from tasks.tables import Row
@@ -75,7 +76,8 @@ def extraction_verdicts(
     if past.stands(planned.input_hash):
         return [Verdict(stage, "reused", "nothing changed; its rows stand in the tables") for stage in stages]
     failures = {stage: item for stage, item in past.failures.items() if item["input_hash"] == planned.input_hash}
-    tried = max((item["attempts"] for item in failures.values()), default=0)
+    blamed = [item["attempts"] for item in failures.values() if blames_content(item["error_type"])]
+    tried = max(blamed, default=0)
     if tried >= attempts:
         words = f"failed {tried} times on the same input; `reelscope retry` tries it again"
         told = "; ".join(f"{stage}: {item['error_type']}" for stage, item in sorted(failures.items()))

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from tasks.errors import UnreadableSource
+from tasks.retries import passes
 
 
 class ContentHashes:
@@ -38,7 +39,7 @@ class ContentHashes:
         return row[0] if row else None
 
     def of(self, path: Path) -> str:
-        """SHA-256 of the file's content, in hex. Raises UnreadableSource."""
+        """SHA-256 of the file's content, in hex. Raises UnreadableSource, and what `passes` as it came."""
         path = path.absolute()
         try:
             with path.open("rb") as file:
@@ -48,6 +49,8 @@ class ContentHashes:
                     return known
                 computed = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
+            if passes(error):
+                raise
             raise UnreadableSource(f"{path}: {error.strerror or error}") from None
         with closing(self._connect()) as connection, connection:
             connection.execute(

@@ -59,6 +59,15 @@ class UnreadableSource(ReelscopeError):
     advice = "Check that the file exists and that this user may read it."
 
 
+class SourceUnreachable(ReelscopeError):
+    """A source whose reading failed for a reason that may pass, as often as it was tried."""
+
+    advice = (
+        "Check the disk, the share or the network that holds it; the next run tries again. "
+        "limits.io_tries and limits.io_wait_s say how patiently."
+    )
+
+
 class DuplicateVideo(ReelscopeError):
     """A second file with an explicit id that is taken."""
 
@@ -85,6 +94,23 @@ class WorkerDied(ReelscopeError):
     )
 
 
+class MemoryExceeded(ReelscopeError):
+    """A video that made its worker process hold more memory than it may."""
+
+    advice = (
+        "Raise limits.worker_mb (limits.device_mb for the process that holds a device) with --set and use "
+        "`reelscope retry`, or re-encode the file smaller."
+    )
+
+
+class DeviceLost(ReelscopeError):
+    """A device that failed under the process that held it, and again under a new one."""
+
+    advice = (
+        "`nvidia-smi` shows the device's state; the next run tries again, and `--set pools.gpu=off` does without it."
+    )
+
+
 class StorageError(ReelscopeError):
     """A result that cannot be written: a full disk, a folder that is read-only or gone."""
 
@@ -95,3 +121,19 @@ class PoolStopped(ReelscopeError):
     """The run was stopped while a video was waiting for a worker."""
 
     advice = "Run the same command again; it goes on from there."
+
+
+#: Failures of the surroundings: however often they come, the content is not to blame. Last, what torch says of a device
+#: whose memory others use as well.
+_OF_SURROUNDINGS = {
+    *(
+        kind.__name__
+        for kind in (SourceUnreachable, UnreadableSource, EngineError, DeviceLost, StorageError, PoolStopped)
+    ),
+    "OutOfMemoryError",
+}
+
+
+def blames_content(error_type: str) -> bool:
+    """Does a failure of this type count towards leaving the content alone? So do errors that we have not foreseen."""
+    return error_type not in _OF_SURROUNDINGS

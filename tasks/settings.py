@@ -102,10 +102,24 @@ class Pools(Section):
 
 
 class Limits(Section):
-    """Bounds that are enforced from outside the worker process."""
+    """Bounds of time, memory and tries; those of a worker process are enforced from outside."""
 
     video_s: float = Field(default=1800.0, gt=0, description="Wall seconds that one video may take in a worker.")
+    worker_mb: int = Field(
+        default=6144,
+        ge=256,
+        description="Memory in MB that a worker process may hold, models included; the video that takes it over fails.",
+    )
+    device_mb: int = Field(
+        default=16384,
+        ge=256,
+        description="The same for the process that holds a device: main memory, not the device's.",
+    )
     attempts: int = Field(default=3, ge=1, description="Runs that may try the same content before it is quarantined.")
+    io_tries: int = Field(default=3, ge=1, le=20, description="Tries at a source whose reading fails in passing.")
+    io_wait_s: float = Field(
+        default=1.0, ge=0, description="Wait before the second try; it doubles, with as much again at random."
+    )
     damaged_share: float = Field(
         default=0.5, ge=0, le=1, description="Share of undecodable packets above which a file counts as damaged."
     )

@@ -7,7 +7,7 @@ sees each video once, and a part is never larger than PART_VIDEOS videos, howeve
 
 from __future__ import annotations
 
-import io
+import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,14 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as parquet
 
-from tasks.errors import UsageError
+from tasks.errors import blames_content
+from tasks.migration import migrate
+from tasks.parts import FIRST, Parts, table_of
 from tasks.records import Failure
-from tasks.schemas import SCHEMA_VERSION, TABLES, VERSION_KEY
+from tasks.schemas import TABLES
 from tasks.storage import Storage
 
 PART_VIDEOS = 2000
+PART_RUNS = 1000
+#: In OUT while videos are removed: which, so that the next start goes on where a run was killed.
+REMOVING = ".removing.json"
 #: In the order in which they are written: a video's row in `videos` appears after its rows elsewhere.
 BY_VIDEO = ("shots", "texts", "speech", "templates", "videos")
 
@@ -59,23 +63,27 @@ class Tables:
 
     def __init__(self, out: str, read_only: bool = False) -> None:
         self.storage = Storage(out, read_only)
+        self.parts = Parts(self.storage)
         self._index = _Index()
         self._thread_lock = threading.RLock()
         self._process_lock = self.storage.lock()
         with self._locked():
-            there = {name: set(self._parts(name)) for name in BY_VIDEO}
+            if not read_only:
+                migrate(self.parts)
+            there = {name: set(self.parts.names(name)) for name in BY_VIDEO}
             #: parts of `videos` whose rows elsewhere are gone: what they hold is made again, from the cache
             self._robbed = {part for part in there["videos"] if any(part not in parts for parts in there.values())}
+            if read_only:
+                return
             for name in dict.fromkeys((*BY_VIDEO, *TABLES)):  # `videos` is made last: without the others it is robbed
-                self._check_version(name)
-                if not read_only and not self._parts(name):
-                    self._write_part(name, "part-00000.parquet", TABLES[name].empty_table())
-            if not read_only:
-                self._drop_orphans()
+                if not self.parts.names(name):
+                    self.parts.write(name, FIRST, TABLES[name].empty_table())
+            self._drop_orphans()
+            self._finish_removal()
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A whole table, with its full schema."""
-        parts = [self._read_part(name, part, columns) for part in self._parts(name)]
+        parts = [self.parts.read(name, part, columns) for part in self.parts.names(name)]
         return pa.concat_tables(parts) if parts else TABLES[name].empty_table()
 
     def known(self) -> dict[str, Row]:
@@ -109,29 +117,47 @@ class Tables:
     def assign(self, rows: Mapping[str, Row]) -> None:
         """Set columns of `templates` (niche, cluster) for the videos that are there."""
         with self._locked():
-            for part in self._parts("templates"):
+            for part in self.parts.names("templates"):
                 self._update_part("templates", part, rows)
+
+    def remove(self, video_ids: Iterable[str]) -> None:
+        """Take videos out of every table, and their pictures out of OUT. Killed, it goes on at the next start."""
+        with self._locked():
+            wanted = set(video_ids)
+            pictures = self.read("videos", ["video_id", "pictures"]).to_pylist()
+            kept = {name for row in pictures if row["video_id"] not in wanted for name in row["pictures"] or ()}
+            gone = {name for row in pictures if row["video_id"] in wanted for name in row["pictures"] or ()}
+            told = {"video_ids": sorted(wanted), "pictures": sorted(gone - kept)}
+            self.storage.write(REMOVING, json.dumps(told).encode())
+            self._finish_removal()
 
     def replace(self, name: str, table: pa.Table, metadata: dict[bytes, bytes] | None = None) -> None:
         """Replace a table that is made anew by each analysis."""
         with self._locked():
-            self._write_part(name, "part-00000.parquet", table, metadata)
+            self.parts.write(name, FIRST, table, metadata)
 
     def metadata(self, name: str) -> dict[bytes, bytes]:
         """The file metadata of a table of one part."""
-        return dict(
-            parquet.read_schema(pa.BufferReader(self.storage.read(f"{name}/part-00000.parquet"))).metadata or {}
-        )
+        return self.parts.metadata(name)
 
     def record_failures(self, failures: Sequence[Failure], cleared: set[tuple[str, str]], run_id: str) -> None:
-        """Add or renew failures, and drop those of stages that have succeeded. The same input failing again is one attempt more."""
+        """Add or renew failures, and drop those of stages that have succeeded.
+
+        The same input failing in another run is one attempt more. Failures that the content is not to blame for are
+        counted on their own: the count begins anew where they take turns with others.
+        """
         with self._locked():
             old = {(row["video_id"], row["stage"]): row for row in self.read("failures").to_pylist()}
             rows = {key: row for key, row in old.items() if key not in cleared}
             for item in failures:
                 key = (item.video_id, item.stage)
                 before = old.get(key)
-                again = before is not None and before["input_hash"] == item.input_hash and before["run_id"] != run_id
+                again = (
+                    before is not None
+                    and before["input_hash"] == item.input_hash
+                    and before["run_id"] != run_id
+                    and blames_content(before["error_type"]) == blames_content(item.error_type)
+                )
                 attempts = (
                     before["attempts"] + 1
                     if before and again
@@ -141,76 +167,64 @@ class Tables:
                 )
                 rows[key] = item.model_dump() | {"attempts": attempts, "run_id": run_id, "failed_at": datetime.now(UTC)}
             if rows != old:
-                self.replace("failures", _table("failures", [rows[key] for key in sorted(rows)]))
+                self.replace("failures", table_of("failures", [rows[key] for key in sorted(rows)]))
 
     def record_run(self, row: Row) -> None:
-        """Write or renew the row of one run; each run has a part of its own."""
-        self._write_part("runs", f"run-{row['run_id']}.parquet", _table("runs", [row]))
+        """Write or renew the row of one run."""
+        with self._locked():
+            names = self.parts.names("runs")
+            there = {name: self.parts.read("runs", name, ["run_id"])["run_id"].to_pylist() for name in names}
+            part = next((name for name, ids in there.items() if row["run_id"] in ids), names[-1])
+            if row["run_id"] not in there[part] and len(there[part]) >= PART_RUNS:
+                part = _next(part)
+            old = self.parts.read("runs", part) if part in there else TABLES["runs"].empty_table()
+            others = old.filter(pc.not_equal(old["run_id"], row["run_id"]))
+            self.parts.write("runs", part, pa.concat_tables([others, table_of("runs", [row])]))
 
     def _locked(self) -> _Both:
         return _Both(self._thread_lock, self._process_lock)
 
-    def _parts(self, name: str) -> list[str]:
-        return self.storage.names(name, ".parquet")
-
-    def _read_part(self, name: str, part: str, columns: list[str] | None = None) -> pa.Table:
-        source = pa.BufferReader(self.storage.read(f"{name}/{part}"))
-        try:
-            file = parquet.ParquetFile(source)
-            there = file.schema_arrow.names
-            table = file.read(columns=None if columns is None else [name for name in columns if name in there])
-        except (pa.ArrowException, OSError) as error:
-            raise UsageError(
-                f"{self.storage.path(f'{name}/{part}')} is damaged ({str(error).splitlines()[0]}); "
-                f"remove it, and the next run makes its rows again"
-            ) from None
-        wanted = TABLES[name] if columns is None else pa.schema([TABLES[name].field(column) for column in columns])
-        return _conform(table, wanted)
-
-    def _write_part(self, name: str, part: str, table: pa.Table, metadata: dict[bytes, bytes] | None = None) -> None:
-        table = table.replace_schema_metadata({**(TABLES[name].metadata or {}), **(metadata or {})})
-        sink = io.BytesIO()
-        parquet.write_table(table, sink, compression="zstd")
-        self.storage.write(f"{name}/{part}", sink.getvalue())
-
-    def _check_version(self, name: str) -> None:
-        for part in self._parts(name)[:1]:
-            try:
-                found = parquet.read_schema(pa.BufferReader(self.storage.read(f"{name}/{part}"))).metadata or {}
-            except pa.ArrowException as error:
-                raise UsageError(f"{self.storage.root}/{name}/{part} is not a table of reelscope: {error}") from None
-            version = int(found.get(VERSION_KEY, b"0"))
-            if version != SCHEMA_VERSION:
-                raise UsageError(
-                    f"output {self.storage.root} was written with schema version {version}, this is {SCHEMA_VERSION}; choose another --out"
-                )
-
     def _drop_orphans(self) -> None:
         """A run that died while it published left rows in the last part whose video is not in `videos`: drop them."""
-        parts = {name: self._parts(name) for name in BY_VIDEO}
+        parts = {name: self.parts.names(name) for name in BY_VIDEO}
         last = max(max(found) for found in parts.values())
         whole = (
-            self._read_part("videos", last, ["video_id"])["video_id"]
+            self.parts.read("videos", last, ["video_id"])["video_id"]
             if last in parts["videos"]
             else pa.array([], pa.string())
         )
         for name in BY_VIDEO[:-1]:
             if last in parts[name]:
-                rows = self._read_part(name, last)
+                rows = self.parts.read(name, last)
                 kept = pc.is_in(
                     rows["video_id"], value_set=whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
                 )
                 if not pc.all(kept, min_count=0).as_py():
-                    self._write_part(name, last, rows.filter(kept))
+                    self.parts.write(name, last, rows.filter(kept))
+
+    def _finish_removal(self) -> None:
+        """Videos that are being removed go from `videos` first, as new ones come there last."""
+        if not self.storage.exists(REMOVING):
+            return
+        told = json.loads(self.storage.read(REMOVING))
+        ids = pa.array(told["video_ids"], pa.string())
+        for name in (*reversed(BY_VIDEO), "failures"):
+            for part in self.parts.names(name):
+                if pc.any(pc.is_in(self.parts.read(name, part, ["video_id"])["video_id"], value_set=ids)).as_py():
+                    rows = self.parts.read(name, part)
+                    self.parts.write(name, part, rows.filter(pc.invert(pc.is_in(rows["video_id"], value_set=ids))))
+        for picture in told["pictures"]:
+            self.parts.remove(picture)
+        self.parts.remove(REMOVING)
 
     def _refresh(self) -> None:
         """Read again the parts of `videos` that another run has written."""
         index = self._index
-        for part in self._parts("videos"):
+        for part in self.parts.names("videos"):
             stamp = self.storage.stamp(f"videos/{part}")
             if index.stamps.get(part) == stamp:
                 continue
-            rows = self._read_part("videos", part, list(self.INDEXED)).to_pylist()
+            rows = self.parts.read("videos", part, list(self.INDEXED)).to_pylist()
             for video_id in [video_id for video_id, where in index.part_of.items() if where == part]:
                 del index.part_of[video_id], index.rows[video_id]
             for row in rows:
@@ -223,15 +237,15 @@ class Tables:
         index = self._index
         if video_id in index.part_of:
             return index.part_of[video_id]
-        last = max(index.sizes, default="part-00000.parquet")
+        last = max(index.sizes, default=FIRST)
         if index.sizes.get(last, 0) >= PART_VIDEOS:
-            last = f"part-{int(last[5:10]) + 1:05d}.parquet"
+            last = _next(last)
         index.part_of[video_id], index.rows[video_id] = last, {}
         index.sizes[last] = index.sizes.get(last, 0) + 1
         return last
 
     def _replace(self, name: str, part: str, chosen: Sequence[VideoRows]) -> None:
-        old = self._read_part(name, part) if self.storage.exists(f"{name}/{part}") else TABLES[name].empty_table()
+        old = self.parts.read(name, part) if self.storage.exists(f"{name}/{part}") else TABLES[name].empty_table()
         ids = pa.array([rows.video["video_id"] for rows in chosen], pa.string())
         replaced = pc.is_in(old["video_id"], value_set=ids)
         new: list[Row] = []
@@ -246,10 +260,10 @@ class Tables:
             ]
         else:
             new = [row for rows in chosen for row in getattr(rows, name)]
-        self._write_part(name, part, pa.concat_tables([old.filter(pc.invert(replaced)), _table(name, new)]))
+        self.parts.write(name, part, pa.concat_tables([old.filter(pc.invert(replaced)), table_of(name, new)]))
 
     def _update_part(self, name: str, part: str, changes: Mapping[str, Row]) -> bool:
-        old = self._read_part(name, part)
+        old = self.parts.read(name, part)
         ids = old["video_id"].to_pylist()
         touched = [video_id for video_id in ids if video_id in changes]
         if not touched:
@@ -266,7 +280,7 @@ class Tables:
             )
         if new.equals(old):
             return False
-        self._write_part(name, part, new)
+        self.parts.write(name, part, new)
         return True
 
 
@@ -286,15 +300,5 @@ class _Both:
         self.thread.__exit__(*error)
 
 
-def _table(name: str, rows: Sequence[Row]) -> pa.Table:
-    schema = TABLES[name]
-    return pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in rows], schema=schema)
-
-
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of the schema in its order; a column that an older file lacks is null."""
-    columns = [
-        table[column.name].cast(column.type) if column.name in table.column_names else pa.nulls(len(table), column.type)
-        for column in schema
-    ]
-    return pa.Table.from_arrays(columns, schema=schema)
+def _next(part: str) -> str:
+    return f"part-{int(part[5:10]) + 1:05d}.parquet"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,8 @@ class Media:
     """An open media file; iterate once for its frames and sound in stream order.
 
     After the iteration `duration_s`, `frames` and `damaged` say what was found.
-    Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file.
+    Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file; while it is read, also the
+    disk's own errors.
     """
 
     def __init__(
@@ -55,12 +57,17 @@ class Media:
         self.path = path
         self.settings = settings
         self.pictures = pictures  # False: only the first picture is decoded, for the clock
-        self._container = _open(path, sources)
+        self._file = _readable(path)
+        try:
+            self._container = _open(self._file, path, sources)
+        except BaseException:
+            self._file.close()
+            raise
         try:
             self._video = _video_stream(self._container, path)
             self._audio = self._container.streams.best("audio") if sound else None
         except Exception:
-            self._container.close()
+            self._close()
             raise
         self.has_audio = bool(self._container.streams.audio)
         self.width = self.height = 0
@@ -118,7 +125,11 @@ class Media:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._container.close()
+        self._file.close()
 
     def __iter__(self) -> Iterator[Frame | Chunk]:
         early: list[Chunk] = []  # sound in the container's clock, before the first picture tells where zero is
@@ -230,17 +241,23 @@ class FlushOf:
         return list(self.stream.codec_context.decode(None))
 
 
-def _open(path: Path, sources: Sources) -> Any:
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(sources.formats)}
+def _readable(path: Path) -> FileIO:
+    """The file that FFmpeg reads through: an error of the disk comes from it as it is, and is not taken for damage."""
     try:
-        # absolute: FFmpeg takes what is before the colon of `a:b.mp4` for a protocol
-        return av.open(str(path.absolute()), options=options, metadata_errors="replace")
-    except (av.PermissionError, av.FileNotFoundError) as error:
+        return FileIO(path)
+    except (FileNotFoundError, PermissionError) as error:
         raise UnreadableSource(f"{path}: {error.strerror}") from None
-    except (av.FFmpegError, OSError, ValueError) as error:
+
+
+def _open(file: FileIO, path: Path, sources: Sources) -> Any:
+    # a container may name other files: none is opened
+    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(sources.formats)}
+    try:
+        return av.open(file, options=options, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        with path.open("rb") as file:
-            head = file.read(64)
+        file.seek(0)
+        head = file.read(64)
         riff = head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WAVE")  # and not WebP
         if riff or head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"OggS"):
             raise DamagedMedia(

@@ -6,6 +6,7 @@ A folder per video; frames as JPEG of high quality, regions of speech as raw sam
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +62,12 @@ class SpoolWriter:
             "audio_s": audio_s,
         }
         (self._folder / "index.json").write_text(json.dumps(index))
+
+    def discard(self) -> None:
+        """Remove what was written, of a pass that came to nothing."""
+        self._images.close()
+        self._pcm.close()
+        shutil.rmtree(self._folder)
 
     def _put(self, time_s: float, image: Image, quality: list[int], rows: Rows | None) -> None:
         _, encoded = cv2.imencode(".jpg", image, quality)

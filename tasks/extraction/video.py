@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tasks.catalog import failure
-from tasks.errors import DamagedMedia
+from tasks.errors import DamagedMedia, StorageError
 from tasks.extraction.audio import AudioMeter, Region
 from tasks.extraction.decode import Chunk, Frame, Media, skip_loop_filter
 from tasks.extraction.ocr import OcrChoice, load_ocr
@@ -23,10 +24,12 @@ from tasks.extraction.transcriber import Transcriber
 from tasks.extraction.vad import load_vad
 from tasks.extraction.visual import VisualMeter
 from tasks.records import Decoded, Failure, Record, StageOutcome
+from tasks.retries import patiently
 from tasks.settings import Settings
 
 SHORT_SHARE = 0.9  # of the declared duration; what ends before is said to be cut short
 SHORT_S = 1.0
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 Progress = Callable[[float], None]  # called with the share of the video that is done
 
@@ -165,17 +168,30 @@ class _Pass:
 def extract(job: Job, progress: Progress) -> list[StageOutcome]:
     """The outcomes of the job's stages; those of text and speech follow from `group` where there is a spool.
 
-    Raises nothing for a bad video: a file that cannot be decoded gives one outcome, the failure of decode.
+    Raises nothing for a bad video: a file that cannot be decoded gives one outcome, the failure of decode. A source
+    that cannot be read in passing has a new pass after a while, which begins with nothing of the last.
     """
+    wall_s, cpu_s = time.perf_counter(), time.thread_time()
+    try:
+        stages = patiently(lambda: _one_pass(job, progress), job.video_id, job.uri, job.settings.limits)
+    except Exception as error:  # whatever a stranger's file makes the decoder do, it is a row in failures
+        spent = {"wall_s": time.perf_counter() - wall_s, "cpu_s": time.thread_time() - cpu_s}
+        return [StageOutcome(stage="decode", result=None, failure=_failure(job, "decode", error), **spent)]
+    progress(1.0)
+    return [stage.outcome(job) for stage in stages if stage.result or stage.error]
+
+
+def _one_pass(job: Job, progress: Progress) -> list[Stage]:
+    """The stages of one pass over the file. After an error nothing of it is left, the spool included."""
     wall_s, cpu_s = time.perf_counter(), time.thread_time()
     pictures = bool(job.stages & {"decode", "text"})
     sound = bool(job.stages & {"decode", "speech"})
-    try:
-        with Media(Path(job.path), job.settings.sources, job.settings.decode, pictures, sound) as media:
-            if job.settings.decode.skip_loop_filter:
-                skip_loop_filter(media)
-            passing = _Pass(job, media)
-            expected_s = media.expected_duration_s
+    with Media(Path(job.path), job.settings.sources, job.settings.decode, pictures, sound) as media:
+        if job.settings.decode.skip_loop_filter:
+            skip_loop_filter(media)
+        passing = _Pass(job, media)
+        expected_s = media.expected_duration_s
+        try:
             for item in media:
                 if isinstance(item, Chunk):
                     passing.hear(passing.sound.push(item.start_s, item.pcm))
@@ -184,16 +200,16 @@ def extract(job: Job, progress: Progress) -> list[StageOutcome]:
                     if expected_s:
                         progress(min(1.0, item.small.time_s / expected_s))
             passing.finish()
-    except Exception as error:  # whatever a stranger's file makes the decoder do, it is a row in failures
-        spent = {"wall_s": time.perf_counter() - wall_s, "cpu_s": time.thread_time() - cpu_s}
-        return [StageOutcome(stage="decode", result=None, failure=_failure(job, "decode", error), **spent)]
+        except BaseException:
+            if passing.spool:
+                passing.spool.discard()
+            raise
     stages = passing.stages
     if decode := stages.get("decode"):
         others = [stage for stage in stages.values() if stage is not decode]
         decode.wall_s = time.perf_counter() - wall_s - sum(stage.wall_s for stage in others)
         decode.cpu_s = time.thread_time() - cpu_s - sum(stage.cpu_s for stage in others)
-    progress(1.0)
-    return [stage.outcome(job) for stage in stages.values() if stage.result or stage.error]
+    return list(stages.values())
 
 
 def _damage(job: Job, media: Media) -> DamagedMedia | None:
@@ -211,4 +227,6 @@ def _damage(job: Job, media: Media) -> DamagedMedia | None:
 
 
 def _failure(job: Job, stage: str, error: BaseException) -> Failure:
+    if isinstance(error, OSError) and error.errno in _FULL:
+        error = StorageError(f"{job.uri}: {error.strerror}, where decoding leaves what the models read ({job.spool})")
     return failure(job.video_id, job.uri, stage, error)
