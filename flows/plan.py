@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.catalog import Catalog, failure, local_path
+from tasks.catalog import Catalog, failure
 from tasks.content import ContentHashes
-from tasks.errors import ReelscopeError, SourceUnreachable, UnreadableSource, blames_content
+from tasks.errors import ReelscopeError, SourceUnreachable, blames_content
 from tasks.keys import EXTRACTION_STAGES, StageInputs, stage_inputs, template_hash
 from tasks.records import Failure, Video
 from tasks.retries import patiently
@@ -42,7 +42,7 @@ def planning(
 ) -> Iterator[Planned]:
     """Compare the catalog with the tables and fill `plan`; gives each video to do as soon as it is known.
 
-    Files are hashed here, those excepted whose path, size and modification time are known. models: identity per stage.
+    Files are hashed here, those excepted whose path, size and modification time are known, or whose store tells. models: identity per stage.
     """
     known = tables.known()
     attempts: dict[tuple[str, str], int] = {}
@@ -81,9 +81,8 @@ def inputs_of(
 
     limits: of these tries; those of the settings where it is left out.
     """
-    path = local_path(video.location)
-    if path is None:
-        raise UnreadableSource(f"{video.uri}: remote files cannot be read yet", "Copy the file to a local folder.")
-    content = patiently(lambda: hashes.of(path), video.video_id, video.uri, limits or settings.limits)
+    content = patiently(
+        lambda: hashes.of_video(video, settings.sources), video.video_id, video.uri, limits or settings.limits
+    )
     inputs = {stage: stage_inputs(stage, content, settings, models.get(stage, "")) for stage in EXTRACTION_STAGES}
     return Planned(video.model_copy(update={"content_hash": content}), inputs)

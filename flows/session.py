@@ -213,12 +213,13 @@ class Session:
         return work.Job(
             video.video_id,
             video.uri,
-            str(local_path(video.location)),
+            str(local_path(video.location) or video.location),
             self.results.missing(planned),
             self.settings,
             self.ocr,
             self.speech,
             str(spool) if spool else None,
+            video.content_hash,
         )
 
     def publish(self, batch: Batch) -> None:

@@ -1,4 +1,4 @@
-"""Content hashes of files, computed once and remembered by path, size and modification time."""
+"""Content hashes of files, computed once and remembered by place, size and modification time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from tasks.addresses import local_path, masked
 from tasks.errors import UnreadableSource
+from tasks.records import Video
+from tasks.remote import RemoteFile
 from tasks.retries import passes
+from tasks.settings import Sources
+
+HASHED_AT_ONCE = 1 << 20
 
 
 class ContentHashes:
@@ -30,13 +36,18 @@ class ContentHashes:
                 "create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)"
             )
 
-    def known(self, path: Path, size_bytes: int, mtime_ns: int) -> str | None:
+    def known(self, place: str, size_bytes: int, mtime_ns: int) -> str | None:
         with closing(self._connect()) as connection:
             row = connection.execute(
                 "select hash from hashes where path = ? and size = ? and mtime_ns = ?",
-                (str(path), size_bytes, mtime_ns),
+                (place, size_bytes, mtime_ns),
             ).fetchone()
         return row[0] if row else None
+
+    def _remember(self, place: str, size_bytes: int, mtime_ns: int, computed: str) -> None:
+        with closing(self._connect()) as connection, connection:
+            row = (place, size_bytes, mtime_ns, computed)
+            connection.execute("insert or replace into hashes values (?, ?, ?, ?)", row)
 
     def of(self, path: Path) -> str:
         """SHA-256 of the file's content, in hex. Raises UnreadableSource, and what `passes` as it came."""
@@ -44,7 +55,7 @@ class ContentHashes:
         try:
             with path.open("rb") as file:
                 status = path.stat()
-                known = self.known(path, status.st_size, status.st_mtime_ns)
+                known = self.known(str(path), status.st_size, status.st_mtime_ns)
                 if known:
                     return known
                 computed = hashlib.file_digest(file, "sha256").hexdigest()
@@ -52,11 +63,33 @@ class ContentHashes:
             if passes(error):
                 raise
             raise UnreadableSource(f"{path}: {error.strerror or error}") from None
-        with closing(self._connect()) as connection, connection:
-            connection.execute(
-                "insert or replace into hashes values (?, ?, ?, ?)",
-                (str(path), status.st_size, status.st_mtime_ns, computed),
-            )
+        self._remember(str(path), status.st_size, status.st_mtime_ns, computed)
+        return computed
+
+    def of_video(self, video: Video, sources: Sources) -> str:
+        """What the store says of a remote file's content, else the hash of what is streamed of it once.
+
+        Without a time of modification nothing tells that a remote file is still the same: it is streamed each time.
+        Raises UnreadableSource, and what `passes` as it came.
+        """
+        path = local_path(video.location)
+        if path is not None:
+            return self.of(path)
+        if video.content_hash is not None:
+            return video.content_hash
+        # the address may hold a signature
+        place = f"{masked(video.location)} {hashlib.sha256(video.location.encode()).hexdigest()[:32]}"
+        if video.size_bytes is not None and video.mtime_ns is not None:
+            known = self.known(place, video.size_bytes, video.mtime_ns)
+            if known:
+                return known
+        hashed = hashlib.sha256()
+        with RemoteFile(video.location, sources) as file:
+            while block := file.read(HASHED_AT_ONCE):
+                hashed.update(block)
+        computed = hashed.hexdigest()
+        if video.size_bytes is not None and video.mtime_ns is not None:
+            self._remember(place, video.size_bytes, video.mtime_ns, computed)
         return computed
 
     def _connect(self) -> sqlite3.Connection:

@@ -77,6 +77,8 @@ class Sources(Section):
         ),
         description="Container formats that may be opened; nothing else is tried, playlists least of all.",
     )
+    block_mb: float = Field(default=4.0, ge=0.0625, le=256, description="MB that are asked of a remote file at once.")
+    blocks: int = Field(default=4, ge=2, le=256, description="Blocks of a remote file that a worker keeps in memory.")
 
 
 class Cache(Section):

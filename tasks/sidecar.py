@@ -14,6 +14,7 @@ from tasks.records import Metadata
 SIDECAR_SUFFIX = ".info.json"
 MAX_SIDECAR_BYTES = 20_000_000  # yt-dlp's largest, with every format and subtitle, stay below 2 MB
 MAX_TEXT = 100_000
+AGAIN = "Download the sidecar again, or remove it."
 
 
 def read_sidecar(path: Path, stem: str) -> tuple[str | None, Metadata]:
@@ -22,17 +23,25 @@ def read_sidecar(path: Path, stem: str) -> tuple[str | None, Metadata]:
     Raises UnreadableSource when the file as a whole is not a JSON object.
     """
     try:
-        if path.stat().st_size > MAX_SIDECAR_BYTES:
-            raise UnreadableSource(
-                f"{path}: larger than {MAX_SIDECAR_BYTES} bytes", "Replace the sidecar; it is not yt-dlp's."
-            )
-        raw = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        size_bytes = path.stat().st_size
+        content = path.read_bytes() if size_bytes <= MAX_SIDECAR_BYTES else b""
+    except OSError as error:
+        raise UnreadableSource(f"{path}: not readable as JSON ({error})", AGAIN) from None
+    return parse_sidecar(content, size_bytes, str(path), stem)
+
+
+def parse_sidecar(content: bytes, size_bytes: int, where: str, stem: str) -> tuple[str | None, Metadata]:
+    """The same of what was read already; one that is too large need not have been."""
+    if size_bytes > MAX_SIDECAR_BYTES:
         raise UnreadableSource(
-            f"{path}: not readable as JSON ({error})", "Download the sidecar again, or remove it."
-        ) from None
+            f"{where}: larger than {MAX_SIDECAR_BYTES} bytes", "Replace the sidecar; it is not yt-dlp's."
+        )
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableSource(f"{where}: not readable as JSON ({error})", AGAIN) from None
     if not isinstance(raw, dict):
-        raise UnreadableSource(f"{path}: a JSON object was expected", "Download the sidecar again, or remove it.")
+        raise UnreadableSource(f"{where}: a JSON object was expected", AGAIN)
     metadata = metadata_of(raw, stem)
     return text_of(raw.get("id")), metadata
 

@@ -16,10 +16,12 @@ import av
 import cv2
 from av.video.reformatter import VideoReformatter
 
+from tasks.addresses import local_path, masked
 from tasks.errors import DamagedMedia, NoPictures, NotAVideo, UnreadableSource
 from tasks.extraction.frames import Image, SmallFrame
 from tasks.extraction.pcm import SAMPLE_RATE, Chunk, Resampler
 from tasks.extraction.planes import Planes, to_bgr, upright
+from tasks.remote import RemoteFile
 from tasks.settings import Decode, Sources
 
 __all__ = ["Chunk", "Frame", "Media", "skip_loop_filter"]
@@ -47,24 +49,31 @@ class Media:
     """An open media file; iterate once for its frames and sound in stream order.
 
     After the iteration `duration_s`, `frames` and `damaged` say what was found.
+    path: a local path, or the address of a remote file as str; content: the identity that a remote one must still have.
     Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file; while it is read, also the
     disk's own errors.
     """
 
     def __init__(
-        self, path: Path, sources: Sources, settings: Decode, pictures: bool = True, sound: bool = True
+        self,
+        path: Path | str,
+        sources: Sources,
+        settings: Decode,
+        pictures: bool = True,
+        sound: bool = True,
+        content: str | None = None,
     ) -> None:
-        self.path = path
+        self.path = masked(str(path))
         self.settings = settings
         self.pictures = pictures  # False: only the first picture is decoded, for the clock
-        self._file = _readable(path)
+        self._file = _readable(path, sources, content)
         try:
-            self._container = _open(self._file, path, sources)
+            self._container = _open(self._file, self.path, sources)
         except BaseException:
             self._file.close()
             raise
         try:
-            self._video = _video_stream(self._container, path)
+            self._video = _video_stream(self._container, self.path)
             self._audio = self._container.streams.best("audio") if sound else None
         except Exception:
             self._close()
@@ -241,15 +250,32 @@ class FlushOf:
         return list(self.stream.codec_context.decode(None))
 
 
-def _readable(path: Path) -> FileIO:
+class SourceFile(FileIO):
     """The file that FFmpeg reads through: an error of the disk comes from it as it is, and is not taken for damage."""
+
+    failed = False
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.failed:  # PyAV raises the first error, a little later, and would print the traceback of any other
+            return b""
+        try:
+            return super().read(size)
+        except OSError:
+            self.failed = True
+            raise
+
+
+def _readable(path: Path | str, sources: Sources, content: str | None) -> SourceFile | RemoteFile:
+    local = local_path(str(path))
+    if local is None:
+        return RemoteFile(str(path), sources, content)
     try:
-        return FileIO(path)
+        return SourceFile(local)
     except (FileNotFoundError, PermissionError) as error:
-        raise UnreadableSource(f"{path}: {error.strerror}") from None
+        raise UnreadableSource(f"{local}: {error.strerror}") from None
 
 
-def _open(file: FileIO, path: Path, sources: Sources) -> Any:
+def _open(file: SourceFile | RemoteFile, path: str, sources: Sources) -> Any:
     # a container may name other files: none is opened
     options = {"protocol_whitelist": "none", "format_whitelist": ",".join(sources.formats)}
     try:
@@ -266,7 +292,7 @@ def _open(file: FileIO, path: Path, sources: Sources) -> Any:
         raise NotAVideo(f"{path}: not a media file ({reason})") from None
 
 
-def _video_stream(container: Any, path: Path) -> Any:
+def _video_stream(container: Any, path: str) -> Any:
     """The best stream of moving pictures, set up for one thread."""
     streams = [stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic]
     if not streams:

@@ -39,6 +39,7 @@ class Job:
     """One video to extract, as it is sent to a worker process.
 
     stages: which of decode, text, speech are wanted; the others are known already.
+    path: of a local file, or the address of a remote one; content: the identity that it must still have.
     spool: folder for pictures and speech where the models run in another process; None: they run in this one.
     """
 
@@ -50,6 +51,7 @@ class Job:
     ocr: OcrChoice
     speech: SpeechChoice
     spool: str | None = None
+    content: str | None = None
 
 
 @dataclass
@@ -186,7 +188,7 @@ def _one_pass(job: Job, progress: Progress) -> list[Stage]:
     wall_s, cpu_s = time.perf_counter(), time.thread_time()
     pictures = bool(job.stages & {"decode", "text"})
     sound = bool(job.stages & {"decode", "speech"})
-    with Media(Path(job.path), job.settings.sources, job.settings.decode, pictures, sound) as media:
+    with Media(job.path, job.settings.sources, job.settings.decode, pictures, sound, job.content) as media:
         if job.settings.decode.skip_loop_filter:
             skip_loop_filter(media)
         passing = _Pass(job, media)
