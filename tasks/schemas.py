@@ -1,6 +1,6 @@
 """The tables' columns and types: what users and other programs rely on.
 
-A change here that removes or retypes a column raises SCHEMA_VERSION and needs a migration in tasks/tables.py.
+A change of columns raises SCHEMA_VERSION: all files of an OUT have the same columns, which tasks/migration.py sees to.
 Times are seconds from the first shown frame, boxes fractions of the upright frame, unknown is null.
 """
 
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+#: 1: the first, to which columns were added without another number: `inputs` and `classified_inputs` of `videos`,
+#: `model_s_per_video_hour` and `forecast_s` of `runs`. 2: those, and one part for all runs.
+SCHEMA_VERSION = 2
 VERSION_KEY = b"reelscope.schema_version"
 
 _text, _real, _count, _flag = pa.string(), pa.float64(), pa.int64(), pa.bool_()

@@ -9,12 +9,12 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
 from tasks import tables as module
 from tasks.errors import UsageError
+from tasks.parts import Parts
 from tasks.records import Failure
 from tasks.schemas import SCHEMA_VERSION, TABLES, VERSION_KEY
 from tasks.tables import Tables, VideoRows
@@ -144,7 +144,7 @@ def test_foreign_and_newer_tables_are_refused_with_a_clear_line(tmp_path: Path) 
     part = tmp_path / "out" / "videos" / "part-00000.parquet"
     newer = TABLES["videos"].with_metadata({VERSION_KEY: b"99"}).empty_table()
     parquet.write_table(newer, part)
-    with pytest.raises(UsageError, match="schema version 99"):
+    with pytest.raises(UsageError, match=r"schema version is 99, this one knows up to 2; upgrade reelscope"):
         Tables(str(tmp_path / "out"))
     part.write_bytes(b"not parquet")
     with pytest.raises(UsageError, match="not a table of reelscope"):
@@ -163,13 +163,17 @@ def test_an_out_behind_a_url() -> None:
     assert len(tables.read("shots")) == 6
 
 
-def test_a_column_that_an_older_file_lacks_is_null(tmp_path: Path) -> None:
+def test_runs_share_a_part_and_each_has_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_RUNS", 3)
     tables = Tables(str(tmp_path))
-    tables.publish([rows("a")])
-    part = tmp_path / "videos" / "part-00000.parquet"
-    old: pa.Table = parquet.read_table(part).drop_columns(["webpage_url"])
-    parquet.write_table(old, part)
-    assert Tables(str(tmp_path)).read("videos")["webpage_url"].to_pylist() == [None]
+    for number in range(7):
+        tables.record_run({"run_id": f"r{number}", "videos": 1})
+        tables.record_run({"run_id": f"r{number}", "videos": 2})
+    tables.record_run({"run_id": "r1", "videos": 3})
+    assert len(list((tmp_path / "runs").glob("*.parquet"))) == 3
+    found = {row["run_id"]: row["videos"] for row in tables.read("runs").to_pylist()}
+    assert found == {f"r{number}": 2 for number in range(7)} | {"r1": 3}
+    assert len(tables.read("runs")) == 7
 
 
 def test_rows_of_a_run_that_died_while_it_published_are_dropped(
@@ -179,17 +183,17 @@ def test_rows_of_a_run_that_died_while_it_published_are_dropped(
     monkeypatch.setattr(module, "PART_VIDEOS", 3)
     tables = Tables(str(tmp_path))
     tables.publish([rows("a"), rows("b")])
-    real = Tables._write_part
+    real = Parts.write
 
-    def dies(self: Tables, name: str, *more: Any) -> None:
+    def dies(self: Parts, name: str, *more: Any) -> None:
         if name == "videos":
             raise KeyboardInterrupt
         real(self, name, *more)
 
-    monkeypatch.setattr(Tables, "_write_part", dies)
+    monkeypatch.setattr(Parts, "write", dies)
     with pytest.raises(KeyboardInterrupt):
         tables.publish([rows("x")])
-    monkeypatch.setattr(Tables, "_write_part", real)
+    monkeypatch.setattr(Parts, "write", real)
     again = Tables(str(tmp_path))
     assert set(again.read("shots")["video_id"].to_pylist()) == {"a", "b"}
     again.publish([rows("c")])
@@ -225,3 +229,48 @@ def test_a_part_with_a_damaged_body_is_named(tmp_path: Path) -> None:
     part.write_bytes(bytes(content))
     with pytest.raises(UsageError, match=r"shots/part-00000\.parquet is damaged"):
         tables.read("shots")
+
+
+def test_removed_videos_are_gone_from_every_table_and_their_pictures_from_out(tmp_path: Path) -> None:
+    tables = Tables(str(tmp_path))
+    for name in ("pictures/aa/a-00.jpg", "pictures/aa/shared-00.jpg"):
+        tables.storage.write(name, b"jpeg")
+    tables.publish([rows("a", pictures=["pictures/aa/a-00.jpg", "pictures/aa/shared-00.jpg"])])
+    tables.publish([rows("b", pictures=["pictures/aa/shared-00.jpg"]), rows("c")])
+    tables.record_failures([failed("a"), failed("b")], set(), "run-1")
+    tables.remove(["a", "unknown"])
+    for name in ("videos", "shots", "templates", "failures"):
+        assert "a" not in tables.read(name)["video_id"].to_pylist()
+        assert "b" in tables.read(name)["video_id"].to_pylist()
+    assert sorted(tables.known()) == ["b", "c"]
+    assert [path.name for path in (tmp_path / "pictures").rglob("*.jpg")] == ["shared-00.jpg"]  # another video's too
+    tables.publish([rows("a", 5)])
+    assert tables.read("shots")["video_id"].to_pylist().count("a") == 5
+
+
+@pytest.mark.parametrize("writes", range(5))
+def test_a_removal_that_was_killed_ends_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """Killed after so many parts: what is in `videos` is whole elsewhere, and the next start removes the rest."""
+    monkeypatch.setattr(module, "PART_VIDEOS", 2)
+    tables = Tables(str(tmp_path))
+    tables.publish([rows(name) for name in "abcd"])
+    real, left = Parts.write, [writes]
+
+    def dies(self: Parts, *more: Any) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        real(self, *more)
+
+    monkeypatch.setattr(Parts, "write", dies)
+    with pytest.raises(KeyboardInterrupt):
+        tables.remove(["a", "c", "d"])
+    monkeypatch.setattr(Parts, "write", real)
+    there = set(pd.read_parquet(tmp_path / "videos")["video_id"])
+    assert there <= set(pd.read_parquet(tmp_path / "templates")["video_id"])
+    again = Tables(str(tmp_path))
+    assert list(again.known()) == ["b"]
+    assert again.read("shots")["video_id"].to_pylist() == ["b", "b"]
+    assert again.read("templates")["video_id"].to_pylist() == ["b"]
