@@ -38,7 +38,7 @@ class Backend:
 
     @cached_property
     def cpu(self) -> WorkerPool:
-        return self._pool("cpu", self.settings.workers)
+        return self._pool("cpu", self.settings.workers, self.settings.limits.worker_mb)
 
     @cached_property
     def device(self) -> Device | None:
@@ -46,15 +46,15 @@ class Backend:
         if not self.on_device:
             return None
         slots = max(1, device_count() if self._cuda else 1)
-        pools = [self._pool(f"gpu-{slot}", 1) for slot in range(slots)]
+        pools = [self._pool(f"gpu-{slot}", 1, self.settings.limits.device_mb) for slot in range(slots)]
         # every run of this user on this machine sees the same locks, whatever its cache
         locks = private_folder(Path(platformdirs.user_cache_dir("reelscope")))
         return Device(pools, self.settings.pools.batch_size, locks)
 
-    def _pool(self, name: str, workers: int) -> WorkerPool:
+    def _pool(self, name: str, workers: int, memory_mb: float) -> WorkerPool:
         if self._stopped:
             raise PoolStopped("the run was stopped")
-        return WorkerPool(name, workers, self.settings.limits.video_s)
+        return WorkerPool(name, workers, self.settings.limits.video_s, memory_mb)
 
     @property
     def _used(self) -> Device | None:

@@ -1,14 +1,17 @@
 """Pools of worker processes: one for the CPU, and one of a single process per device for OCR and speech.
 
-A worker that dies or takes too long costs the video that it held; the pool replaces the worker and goes on.
+A worker that dies, takes too long or holds too much memory costs the video that it held; the pool replaces the worker
+and goes on.
 """
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
@@ -17,21 +20,32 @@ from multiprocessing.connection import wait
 from multiprocessing.sharedctypes import RawArray
 from typing import Any
 
+import psutil
 from pebble import ProcessExpired, ProcessPool
 from threadpoolctl import threadpool_limits
 
 from flows.forking import SINGLE, forking, prepare_forking
+from flows.memory import MemoryWatch, held_mb
 from tasks.catalog import failure
-from tasks.errors import PoolStopped, ReelscopeError, VideoTimeout, WorkerDied
+from tasks.errors import DeviceLost, MemoryExceeded, PoolStopped, ReelscopeError, VideoTimeout, WorkerDied
 from tasks.records import StageOutcome
 
-SLOTS = 256  # videos whose progress can be followed at once
+SLOTS = 512  # jobs that are with the processes or next in turn for them; others wait here
 BROKEN_POOLS = 5  # pools that may break before it is no accident
 TRIES = 2  # a worker may be lost to what another process did to the machine's memory
+LOST_ERRORS = {"AcceleratorError"}  # torch's, of a device whose state is lost: the process cannot use it any more
+LOST_CODE = 75  # exit code of a worker whose device was lost
 
 Work = Callable[[Any, Callable[[float], None]], list[StageOutcome]]
 
-_shares: Any = None  # in a worker: the progress of all videos at work, shared with the parent
+
+class _Slot(ctypes.Structure):
+    """What a worker shares with the parent of the job that it is at."""
+
+    _fields_ = [("share", ctypes.c_double), ("pid", ctypes.c_int64), ("began_mb", ctypes.c_double)]
+
+
+_slots: Any = None  # in a worker: those of all jobs
 
 
 @dataclass
@@ -45,22 +59,27 @@ class _Order:
     timeout_s: float
     tries: int
     pool: ProcessPool | None = None  # where it was queued last
+    found_mb: float | None = None  # what its worker held when it was killed for it
 
 
 class WorkerPool:
     """Processes that are started once and keep their models. `submit` gives the same future for the same job."""
 
-    def __init__(self, name: str, workers: int, timeout_s: float) -> None:
+    def __init__(self, name: str, workers: int, timeout_s: float, memory_mb: float | None = None) -> None:
         self.name = name
         self.workers = workers
         self.timeout_s = timeout_s
-        self._shares = RawArray("d", SLOTS)
+        self.memory_mb = memory_mb
+        self._slots = RawArray(_Slot, SLOTS)
         self._free = list(range(SLOTS))
+        self._placed: dict[int, _Order] = {}  # by slot
+        self._next: deque[_Order] = deque()  # those that have none yet
         self._orders: dict[Any, _Order] = {}
         self._lock = threading.RLock()
         self._stopped = False
         self._broken = 0
         self._pool = self._new_pool()
+        self._watch = MemoryWatch(memory_mb, self._at_work, self._over) if memory_mb else None
 
     def submit(self, work: Work, job: Any, stage: str, videos: int = 1) -> Future[list[StageOutcome]]:
         """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future.
@@ -90,13 +109,15 @@ class WorkerPool:
 
     def in_progress(self) -> float:
         """The sum of the shares of the videos at work, for progress bars."""
-        return float(sum(self._shares))
+        return float(sum(self._slots[slot].share for slot in list(self._placed)))
 
     def stop(self) -> None:
         """End the processes now, whatever they do; who still waits for an outcome is told."""
         with self._lock:
             self._stopped = True
             waiting = [order for order in self._orders.values() if not order.outcome.done()]
+        if self._watch:
+            self._watch.end()
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
         for order in waiting:
@@ -104,52 +125,90 @@ class WorkerPool:
 
     def _new_pool(self) -> ProcessPool:
         prepare_forking()
-        return ProcessPool(max_workers=self.workers, initializer=_begin, initargs=(self._shares,), context=forking())
+        return ProcessPool(max_workers=self.workers, initializer=_begin, initargs=(self._slots,), context=forking())
 
     def _queue(self, order: _Order) -> None:
         """Hand an order to the processes; with the lock held."""
+        if order.outcome.done():
+            return
         if self._stopped:
             self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
             return
-        slot = self._free.pop() if self._free else SLOTS - 1
+        if not self._free:
+            self._next.append(order)
+            return
+        slot = self._free.pop()
         pool = order.pool = self._pool
         try:
             running = pool.schedule(_run, args=(order.work, order.job, slot), timeout=order.timeout_s)
         except RuntimeError:  # the pool broke since it was last used
+            self._free.append(slot)
             self._replace(pool)
             return
+        self._placed[slot] = order
         running.add_done_callback(lambda future: self._done(order, pool, slot, future))
 
     def _done(self, order: _Order, pool: ProcessPool, slot: int, future: Future[Any]) -> None:
-        self._shares[slot] = 0.0
         with self._lock:
-            if slot not in self._free:
-                self._free.append(slot)
-            if order.pool is not pool or order.outcome.done():  # it was queued anew meanwhile
-                return
-            try:
-                self._settle(order, future.result())
-            except ProcessExpired as error:
-                order.tries -= 1
-                if order.tries:
-                    self._queue(order)
-                else:
-                    died = WorkerDied(f"{order.job.uri}: the worker process died (exit code {error.exitcode})")
-                    self._settle(order, [_lost(order, died)])
-            except TimeoutError:
-                late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
-                self._settle(order, [_lost(order, late)])
-            except BrokenProcessPool:
-                self._replace(pool)
-            except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
-                self._settle(order, error=error)
+            began_mb = self._slots[slot].began_mb
+            self._slots[slot] = _Slot()
+            del self._placed[slot]
+            self._free.append(slot)
+            if order.pool is pool and not order.outcome.done():  # else it was queued anew meanwhile
+                self._conclude(order, pool, began_mb, future)
+            while self._next and self._free:
+                self._queue(self._next.popleft())
+
+    def _conclude(self, order: _Order, pool: ProcessPool, began_mb: float, future: Future[Any]) -> None:
+        """What an order comes to once a process is done with it, or is no more."""
+        try:
+            self._settle(order, future.result())
+        except ProcessExpired as error:
+            order.tries -= 1
+            found_mb, order.found_mb = order.found_mb, None
+            # a worker that was full of what others had left says little about its last video
+            guilty = found_mb is not None and self.memory_mb is not None and began_mb < self.memory_mb / 2
+            if order.tries and not guilty:
+                self._queue(order)
+            else:
+                self._settle(order, [_lost(order, self._death(order, found_mb, error.exitcode))])
+        except TimeoutError:
+            late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
+            self._settle(order, [_lost(order, late)])
+        except BrokenProcessPool:
+            self._replace(pool)
+        except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
+            self._settle(order, error=error)
+
+    def _death(self, order: _Order, found_mb: float | None, exit_code: int) -> ReelscopeError:
+        """What the end of a worker was."""
+        uri = order.job.uri
+        if found_mb is not None:
+            return MemoryExceeded(f"{uri}: the worker process held {found_mb:.0f} MB; {self.memory_mb:.0f} are allowed")
+        if exit_code == LOST_CODE:
+            return DeviceLost(f"{uri}: the device failed, and again in a new process")
+        return WorkerDied(f"{uri}: the worker process died (exit code {exit_code})")
+
+    def _at_work(self) -> dict[int, int]:
+        """The process of each job that one is at, by slot."""
+        with self._lock:
+            return {slot: self._slots[slot].pid for slot in self._placed if self._slots[slot].pid}
+
+    def _over(self, slot: int, pid: int, found_mb: float) -> bool:
+        """Note that a job's process is killed for its memory; False where it is not at that job any more."""
+        with self._lock:
+            order = self._placed.get(slot)
+            if order is None or self._slots[slot].pid != pid:
+                return False
+            order.found_mb = found_mb
+            return True
 
     def _replace(self, broken: ProcessPool) -> None:
         """A worker died while it held no video, which ends the pool: go on with a new one, and what it had queued."""
         if self._stopped or broken is not self._pool:
             return
         self._broken += 1
-        waiting = [order for order in self._orders.values() if order.pool is broken and not order.outcome.done()]
+        waiting = [order for order in self._orders.values() if not order.outcome.done()]
         if self._broken > BROKEN_POOLS:
             error = ReelscopeError(
                 f"the worker processes of the {self.name} pool end as soon as they start",
@@ -161,7 +220,8 @@ class WorkerPool:
         self._pool = self._new_pool()
         threading.Thread(target=broken.stop, daemon=True).start()
         for order in waiting:
-            self._queue(order)
+            if order.pool is broken:
+                self._queue(order)
 
     def _settle(
         self, order: _Order, outcomes: list[StageOutcome] | None = None, error: BaseException | None = None
@@ -180,10 +240,10 @@ def _lost(order: _Order, error: Exception) -> StageOutcome:
     return StageOutcome(stage=order.stage, result=None, failure=lost, wall_s=0.0, cpu_s=0.0)
 
 
-def _begin(shares: Any) -> None:
+def _begin(slots: Any) -> None:
     """In a worker: one thread for each library, no interest in Ctrl-C, and the end when the parent ends."""
-    global _shares
-    _shares = shares
+    global _slots
+    _slots = slots
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(SINGLE)
     threadpool_limits(1)  # numpy is here already, and has not read them
@@ -204,6 +264,14 @@ def _begin(shares: Any) -> None:
 
 def _run(work: Work, job: Any, slot: int) -> list[StageOutcome]:
     def progress(share: float) -> None:
-        _shares[slot] = share
+        _slots[slot].share = share
 
-    return work(job, progress)
+    _slots[slot].began_mb = held_mb(psutil.Process())
+    _slots[slot].pid = os.getpid()
+    try:
+        outcomes = work(job, progress)
+    finally:
+        _slots[slot].pid = 0
+    if any(outcome.failure and outcome.failure.error_type in LOST_ERRORS for outcome in outcomes):
+        os._exit(LOST_CODE)  # what it was at is tried in a new process
+    return outcomes

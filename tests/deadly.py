@@ -1,14 +1,52 @@
-"""An extraction that does to its worker what a bad file may do; chosen by the video's name."""
+"""An extraction that does to its worker what a bad file may do; chosen by the video's name.
+
+`python -m tests.deadly run SOURCE --out OUT` is the command line with this extraction in place of the real one.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+from tasks.extraction import decode, video
 from tasks.extraction.video import Job
-from tasks.extraction.video import extract as real_extract
 from tasks.records import StageOutcome
+
+real_extract, real_file = video.extract, decode.SourceFile
+READS = 4  # of the flaky file that go well, before one fails
+
+
+def touched(megabytes: int) -> bytearray:
+    """Memory whose pages are there, not only promised."""
+    return bytearray(b"x") * (megabytes << 20)
+
+
+def eat() -> None:
+    """Take memory until somebody ends it; slowly enough to be looked at on the way."""
+    eaten = []
+    while True:
+        eaten.append(touched(16))
+        time.sleep(0.005)
+
+
+class FlakyFile(decode.SourceFile):
+    """A file whose disk fails in its midst, the first two times that it is opened: the kernel says so (Linux)."""
+
+    opened = 0
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        FlakyFile.opened += 1
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if FlakyFile.opened <= 2 and self._reads == READS:
+            with open("/proc/self/mem", "rb", buffering=0) as memory:  # nothing lies at address 0: EIO
+                os.dup2(memory.fileno(), self.fileno())
+        return super().read(size)
 
 
 def extract(job: Job, progress: Callable[[float], None]) -> list[StageOutcome]:
@@ -16,4 +54,20 @@ def extract(job: Job, progress: Callable[[float], None]) -> list[StageOutcome]:
         os.abort()
     if job.video_id == "sleeper":
         time.sleep(600)
+    if job.video_id == "eater":
+        eat()
+    decode.SourceFile = FlakyFile if job.video_id == "flaky" else real_file  # type: ignore[misc]
     return real_extract(job, progress)
+
+
+def main() -> None:
+    from flows.cli import main as command
+
+    video.extract = extract
+    command()
+
+
+if __name__ == "__main__":
+    from tests.deadly import main as imported  # workers look the extraction up by this name
+
+    imported()

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from flows.pools import WorkerPool
+from flows.memory import LOOK_S
+from flows.pools import SLOTS, WorkerPool
 from tasks.errors import PoolStopped
-from tasks.records import StageOutcome
+from tasks.records import Failure, StageOutcome
+from tests.deadly import eat, touched
+
+LIMIT_MB = 600
+WORDS = {"message": "CUDA error: device lost", "advice": "a"}
+_left: list[bytearray] = []  # in a worker: what a video leaves
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,24 @@ def act(job: Small, progress: Callable[[float], None]) -> list[StageOutcome]:
         os.abort()
     if job.video_id.startswith("sleep"):
         time.sleep(600)
+    if job.video_id.startswith("eat"):
+        eat()
+    if job.video_id.startswith("leave"):
+        _left.append(touched(LIMIT_MB * 3 // 5))
+    if job.video_id.startswith("take"):
+        _left.append(touched(LIMIT_MB * 3 // 5))
+        time.sleep(4 * LOOK_S)
+    if job.video_id.startswith("lose") and not Path(job.uri).exists():
+        lost = Failure(video_id=job.video_id, uri=job.uri, stage="text", error_type="AcceleratorError", **WORDS)
+        if job.video_id == "lose once":
+            Path(job.uri).touch()
+        return [StageOutcome(stage="text", result=None, failure=lost, wall_s=0.0, cpu_s=0.0)]
     return [StageOutcome(stage="text", result={"pid": os.getpid()}, failure=None, wall_s=0.0, cpu_s=0.0)]
 
 
 @pytest.fixture()
 def pool() -> Iterator[WorkerPool]:
-    made = WorkerPool("test", 2, timeout_s=6.0)
+    made = WorkerPool("test", 2, timeout_s=10.0, memory_mb=LIMIT_MB)
     yield made
     made.stop()
 
@@ -71,6 +91,56 @@ def test_a_worker_that_dies_or_is_late_costs_its_job_alone(pool: WorkerPool) -> 
     }
     assert {outcome.stage for outcome in outcomes.values()} == {"text"}
     assert pool.in_progress() == 0.0
+
+
+def error_of(outcome: StageOutcome) -> str | None:
+    return outcome.failure.error_type if outcome.failure else None
+
+
+def test_a_worker_that_eats_memory_costs_its_job_alone(pool: WorkerPool) -> None:
+    futures = {name: pool.submit(act, Small(name), "decode") for name in ("a", "eat", "b", "c", "eat more", "d")}
+    outcomes = {name: future.result(timeout=120)[0] for name, future in futures.items()}
+    assert [name for name, outcome in outcomes.items() if outcome.failure] == ["eat", "eat more"]
+    failure = outcomes["eat"].failure
+    assert failure is not None
+    assert (failure.error_type, failure.stage) == ("MemoryExceeded", "decode")
+    assert f"{LIMIT_MB} are allowed" in failure.message
+    assert "limits.worker_mb" in failure.advice
+
+
+def test_what_others_left_in_a_worker_is_not_the_last_ones_fault() -> None:
+    """The same work is too much in a worker that is full, and fine in a new one."""
+    pool = WorkerPool("test", 1, timeout_s=60.0, memory_mb=LIMIT_MB)
+    try:
+        outcomes = [pool.submit(act, Small(name), "text").result(timeout=60)[0] for name in ("leave", "take")]
+        assert [error_of(outcome) for outcome in outcomes] == [None, None]
+        assert outcomes[0].result != outcomes[1].result
+    finally:
+        pool.stop()
+
+
+def test_a_pool_that_is_stopped_leaves_no_thread(pool: WorkerPool) -> None:
+    futures = [pool.submit(act, Small(name), "text") for name in ("a", "eat", "sleep")]
+    futures[0].result(timeout=60)
+    pool.stop()
+    pool.stop()
+    assert "memory" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_process_whose_device_is_lost_is_replaced(pool: WorkerPool, tmp_path: Path) -> None:
+    """What it was at is tried once more in a new process: many a device is back then."""
+    again = pool.submit(act, Small("lose once", str(tmp_path / "there")), "text").result(timeout=60)[0]
+    assert error_of(again) is None
+    never = pool.submit(act, Small("lose", str(tmp_path / "nowhere")), "text").result(timeout=60)[0]
+    assert error_of(never) == "DeviceLost"
+
+
+def test_more_jobs_than_can_be_followed_at_once(pool: WorkerPool) -> None:
+    names = [f"v{number}" for number in range(SLOTS + 40)]
+    names[SLOTS + 20] = "eat"  # waits for its turn, and is followed all the same
+    futures = [pool.submit(act, Small(name), "text") for name in names]
+    errors = [error_of(future.result(timeout=120)[0]) for future in futures]
+    assert {name: error for name, error in zip(names, errors, strict=True) if error} == {"eat": "MemoryExceeded"}
 
 
 def test_workers_that_die_while_idle_are_replaced(pool: WorkerPool) -> None:
