@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -20,10 +19,11 @@ from flows.forecast import minutes, off_by
 from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
-from tasks.catalog import Catalog, local_path
+from tasks.catalog import Catalog
 from tasks.classification.niches import niches_of
 from tasks.errors import UsageError
 from tasks.settings import Settings
+from tasks.storage import Storage
 
 INTERRUPTED = 130
 PATIENCE_S = 3.0  # for a flow to end by itself after Ctrl-C
@@ -32,8 +32,7 @@ _ending = threading.Lock()
 
 def existing(out: str) -> str:
     """An OUT that an earlier run has made. Raises UsageError."""
-    folder = local_path(out)
-    if folder is not None and not (folder / "videos").is_dir():
+    if not Storage(out, read_only=True).names("videos", ".parquet"):
         raise UsageError(f"{out}: no tables of reelscope here; `reelscope run SOURCE --out {out}` makes them")
     return out
 
@@ -104,7 +103,8 @@ def carry_out(
         print(json.dumps(figures, indent=1))
     else:
         show(figures, Console())
-    return 1 if strict and figures["failed"] else 0
+    lost = any(failure["stage"] != "metadata" for failure in figures["failures"])  # a whole video, or a stage of one
+    return 1 if strict and lost else 0
 
 
 def end_interrupted(run: Session, server: EmbeddedServer | None, screen: Console) -> None:
@@ -193,4 +193,4 @@ def show(figures: dict[str, Any], console: Console) -> None:
     if figures["reused"] == figures["videos"] and figures["videos"]:
         console.print("Everything was reused; nothing was computed.")
     if figures["report"]:
-        console.print(f"report  {Path(figures['report'])}", highlight=False, soft_wrap=True)
+        console.print(f"report  {figures['report']}", highlight=False, soft_wrap=True)

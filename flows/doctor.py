@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Literal
 from rich.console import Console
 
 from flows.server import configured_server
-from tasks.catalog import local_path
+from tasks.addresses import local_path
+from tasks.cache import ResultCache
 from tasks.device import cuda_available, driver_present
-from tasks.errors import EngineError
+from tasks.errors import EngineError, UsageError
 from tasks.settings import Settings, SpeechSettings
 from tasks.versions import versions
 
@@ -217,7 +218,11 @@ def _server(_: Settings) -> Iterator[Finding]:
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = local_path(settings.cache.dir)
     if folder is None:
-        yield Finding("cache", "ok", settings.cache.dir)
+        try:
+            ResultCache(settings.cache.dir).check()
+            yield Finding("cache", "ok", settings.cache.dir)
+        except UsageError as error:
+            yield Finding("cache", "broken", error.message)
         return
     place = next(
         parent

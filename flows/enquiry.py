@@ -14,7 +14,8 @@ from flows.niches import Niches
 from flows.plan import inputs_of
 from flows.session import Session, looking
 from flows.why import Past, Verdict, classification_verdict, extraction_verdicts
-from tasks.catalog import Catalog, local_path, scan
+from tasks.addresses import local_path
+from tasks.catalog import Catalog, scan
 from tasks.content import ContentHashes
 from tasks.errors import UsageError
 from tasks.keys import EXTRACTION_STAGES, TEXT_FIELDS

@@ -54,10 +54,10 @@ def write(run: Session, outcome: str) -> None:
     storage = run.tables.storage
     if outcome == "completed" and run.results.counts.failed:
         outcome = "partial"
-    last = last_completed_s(storage)
-    if outcome in ("completed", "partial"):
-        last[run.command] = datetime.now(UTC).timestamp()
     try:
+        last = last_completed_s(storage)
+        if outcome in ("completed", "partial"):
+            last[run.command] = datetime.now(UTC).timestamp()
         storage.write(FILE, exposition(run, outcome, last))
     except StorageError as error:
         log.warning("%s", error)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from flows.forecast import Forecast, Work, forecast, pace, rates
 from flows.plan import Planned
+from tasks.addresses import local_path
 from tasks.cache import ResultCache
-from tasks.catalog import local_path
 from tasks.device import device_count
 from tasks.errors import ReelscopeError
 from tasks.keys import EXTRACTION_STAGES

@@ -103,8 +103,7 @@ class Results:
             made.video.update(niches.get(video_id, {}))
             if made.template is not None and video_id in niches:
                 made.template["niche"] = niches[video_id]["niche"]
-            for name, jpeg in pictures_of(planned.video, outcomes).items():
-                self.tables.storage.write(name, jpeg)
+            self.tables.storage.write_each(pictures_of(planned.video, outcomes))
             rows.append(made)
             failed = [outcome.failure for outcome in outcomes.values() if outcome.failure]
             failures += [item.model_copy(update={"input_hash": planned.input_hash}) for item in failed]

@@ -19,7 +19,7 @@ from prefect.states import Completed
 from flows.figures import figures_of
 from flows.hooks import PARTIAL
 from flows.session import Session
-from tasks.catalog import local_path
+from tasks.addresses import local_path
 
 MAX_FAILURES_SHOWN = 200
 MAX_TURNS_SHOWN = 500

@@ -26,9 +26,10 @@ from flows.niches import Niches
 from flows.plan import Plan, Planned, planning
 from flows.progress import Progress
 from flows.results import Results
+from tasks.addresses import local_path
 from tasks.analysis import summary
 from tasks.cache import ResultCache
-from tasks.catalog import Catalog, local_path, scan
+from tasks.catalog import Catalog, scan
 from tasks.content import ContentHashes
 from tasks.errors import PoolStopped, UsageError
 from tasks.extraction import video as work

@@ -12,23 +12,23 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import fsspec
 from pydantic import BaseModel, ConfigDict
 
-from tasks.catalog import local_path
-from tasks.errors import StorageError, UsageError
+from tasks.addresses import ADVICE, REFUSED, local_path, masked
+from tasks.errors import StorageError, UnreadableSource, UsageError
+from tasks.identity import modified_s
 from tasks.records import Record
+from tasks.remote import as_storage, as_usage, has, pages, reach, told
 
 if TYPE_CHECKING:
-    from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+    from prefect.filesystems import LocalFileSystem
 
 log = logging.getLogger("reelscope.cache")
 #: Where an entry lies below the cache's folder, and what a writer that was killed leaves beside it; see `_path`.
@@ -61,64 +61,85 @@ class Stored:
 
 
 class ResultCache:
-    """Entries by key. `location` is a folder or a URL that fsspec understands."""
+    """Entries by key. `location` is a folder or a URL that fsspec understands. Raises UsageError for one with a secret.
+
+    A folder is Prefect's result storage. A store is asked through fsspec, with the paths that Prefect's storage would use:
+    its RemoteFileSystem asks several times for each entry, and makes buckets that are not there.
+    """
 
     def __init__(self, location: str) -> None:
+        if masked(location) != location:
+            raise UsageError(f"cache {masked(location)}: {REFUSED}. {ADVICE}")
         self.location = location
         folder = local_path(location)
         self._folder = folder.expanduser().absolute() / "results" if folder else None
+        self._remote_root = location.rstrip("/") + "/results"
 
     @cached_property
-    def _storage(self) -> LocalFileSystem | RemoteFileSystem:
+    def _local(self) -> LocalFileSystem:
         # Prefect takes a second to import: those who only plan do not wait for it
-        from prefect.filesystems import LocalFileSystem, RemoteFileSystem
+        from prefect.filesystems import LocalFileSystem
 
-        if self._folder is None:
-            return RemoteFileSystem(basepath=self.location.rstrip("/") + "/results")
+        assert self._folder is not None
         self._folder.mkdir(parents=True, exist_ok=True)
         return LocalFileSystem(basepath=str(self._folder))
 
     @cached_property
-    def _remote(self) -> tuple[fsspec.AbstractFileSystem, str]:
+    def _remote(self) -> tuple[Any, str]:
         """The file system of a remote cache, and the path of its entries. Raises UsageError."""
         try:
-            files, root = fsspec.url_to_fs(self.location.rstrip("/") + "/results")
-        except (OSError, ImportError, ValueError) as error:
-            raise UsageError(f"cache {self.location}: {getattr(error, 'strerror', None) or error}") from None
-        return files, root
+            return reach(self._remote_root)
+        except (UnreadableSource, OSError) as error:
+            raise as_usage("cache", error) from None
 
     def check(self) -> None:
         """Raises UsageError where the cache cannot be opened."""
         try:
-            if self._folder is not None:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            _ = self._storage if self._folder is not None else self._remote
-        except (OSError, ImportError, ValueError) as error:
-            raise UsageError(f"cache {self.location}: {getattr(error, 'strerror', None) or error}") from None
+            _ = self._local if self._folder is not None else self._remote
+        except OSError as error:
+            raise UsageError(f"cache {self.location}: {error.strerror or error}") from None
 
     def has(self, key: str) -> bool:
-        """Whether there is an entry; whether it can be believed is known when it is read."""
+        """Whether there is an entry; whether it can be believed is known when it is read. Raises StorageError."""
         if self._folder is not None:
             return (self._folder / _path(key)).exists()
         files, root = self._remote
-        return bool(files.exists(f"{root}/{_path(key)}"))
+        try:
+            with told(self.location):
+                return has(files, f"{root}/{_path(key)}")
+        except (UnreadableSource, OSError) as error:
+            raise as_storage(error) from None
 
     def read(self, key: str, kind: type[Record]) -> Entry | None:
         """The entry, or None where there is none whose result is a `kind` and can be believed."""
         path = _path(key)
-        if self._folder is not None and not (self._folder / path).exists():
-            return None
         try:
-            content = cast(bytes, self._storage.read_path(path, _sync=True))  # type: ignore[call-arg]
+            content = self._content(path)
+            if content is None:
+                return None
             entry = Entry.model_validate_json(content)
             kind.model_validate(entry.result)
             self._note_use(path)
             return entry
-        except FileNotFoundError:
-            return None
-        except (ValueError, OSError) as error:  # pydantic's ValidationError is a ValueError
+        except (ValueError, OSError, UnreadableSource) as error:  # pydantic's ValidationError is a ValueError
             log.warning("cache entry %s cannot be read and is computed again: %s", key, str(error).splitlines()[0])
             return None
+
+    def _content(self, path: str) -> bytes | None:
+        """What stands in an entry, with one request of a store; None where there is none."""
+        if self._folder is not None:
+            if not (self._folder / path).exists():
+                return None
+            try:
+                return cast(bytes, self._local.read_path(path, _sync=True))  # type: ignore[call-arg]
+            except FileNotFoundError:  # another run has pruned it
+                return None
+        files, root = self._remote
+        with told(f"{self._remote_root}/{path}"):
+            try:
+                return bytes(files.cat_file(f"{root}/{path}"))
+            except FileNotFoundError:
+                return None
 
     def _note_use(self, path: str) -> None:
         """Set the time of access: many file systems are mounted so that reading does not, and pruning goes by it."""
@@ -135,10 +156,7 @@ class ResultCache:
         if self._folder is not None and self._folder.parent.exists() and not self._folder.parent.is_dir():
             raise UsageError(f"cache {self.location}: not a folder")
         if self._folder is None:
-            try:
-                yield from self._stored_remotely()
-            except OSError as error:
-                raise StorageError(f"cache {self.location}: {error.strerror or error}") from error
+            yield from self._stored_remotely()
             return
         for root, folders, names in os.walk(self._folder):
             folders.sort()
@@ -151,52 +169,52 @@ class ResultCache:
 
     def _stored_remotely(self) -> Iterator[Stored]:
         files, root = self._remote
-        for folder, _, infos in files.walk(root, detail=True):
-            for name, info in infos.items():
-                path = f"{folder}/{name}".removeprefix(files._strip_protocol(root)).strip("/")
-                yield from _stored(path, info.get("size") or 0, _modified_s(info))
+        try:
+            for page in pages(self.location, files, root):
+                for _, relative, info in page:
+                    written_s = modified_s(info)
+                    used_s = time.time() if written_s is None else written_s
+                    yield from _stored(relative, info.get("size") or 0, used_s)
+        except (UnreadableSource, OSError) as error:
+            raise as_storage(error) from None
 
     def remove(self, stored: Stored) -> None:
         """Remove an entry; one that is gone already is no error. Raises StorageError."""
         try:
             if self._folder is not None:
                 (self._folder / stored.path).unlink(missing_ok=True)
-            else:
-                files, root = self._remote
-                with suppress(FileNotFoundError):
-                    files.rm_file(f"{root}/{stored.path}")
-        except OSError as error:
-            raise StorageError(f"cache {self.location}: {error.strerror or error}") from error
+                return
+            files, root = self._remote
+            with told(self.location), suppress(FileNotFoundError):
+                files.rm_file(f"{root}/{stored.path}")
+        except (UnreadableSource, OSError) as error:
+            raise self._lost(error) from error
 
     def write(self, key: str, entry: Entry) -> None:
         """Raises StorageError."""
         content, path = entry.model_dump_json().encode(), _path(key)
-        temporary = path if self._folder is None else f"{path}.{os.getpid()}-{threading.get_ident()}.tmp"
         try:
-            self._storage.write_path(temporary, content, _sync=True)  # type: ignore[call-arg]
-            if self._folder is not None:  # an object store shows whole objects only; a folder does not
-                os.replace(self._folder / temporary, self._folder / path)
-        except OSError as error:
-            raise StorageError(f"cache {self.location}: {error.strerror or error}") from error
+            if self._folder is None:
+                files, root = self._remote
+                with told(self._remote_root):
+                    files.pipe_file(f"{root}/{path}", content)  # a store shows an object once it is complete
+                return
+            temporary = f"{path}.{os.getpid()}-{threading.get_ident()}.tmp"
+            self._local.write_path(temporary, content, _sync=True)  # type: ignore[call-arg]
+            os.replace(self._folder / temporary, self._folder / path)
+        except (UnreadableSource, OSError) as error:
+            raise self._lost(error) from error
+
+    def _lost(self, error: UnreadableSource | OSError) -> StorageError:
+        if self._folder is None:
+            return as_storage(error)
+        return StorageError(f"cache {self.location}: {getattr(error, 'strerror', None) or error}")
 
 
 def _stored(path: str, size_bytes: int, used_s: float) -> Iterator[Stored]:
     """Nothing for a file that is no entry."""
     if found := ENTRY.fullmatch(path):
         yield Stored(path, found["stage"], size_bytes, used_s, finished=found["unfinished"] is None)
-
-
-def _modified_s(info: Mapping[str, Any]) -> float:
-    """When a remote file was written; file systems name it in their own ways. Now, where none of them is known."""
-    for name in ("LastModified", "last_modified", "mtime", "updated", "created"):
-        value = info.get(name)
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, (int, float)):
-            return float(value)
-    return time.time()
 
 
 def _path(key: str) -> str:

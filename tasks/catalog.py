@@ -12,8 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tasks.addresses import ADVICE, REFUSED, beside, has_credentials, masked, suffix_of
-from tasks.addresses import local_path as local_path
+from tasks.addresses import ADVICE, REFUSED, beside, has_credentials, local_path, masked, suffix_of
 from tasks.errors import DuplicateVideo, ReelscopeError, UsageError
 from tasks.folder import escaped, is_utf8, local_file, media_in
 from tasks.found import NAMES, Found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from tasks.addresses import masked, path_of
 from tasks.errors import NotAVideo, ReelscopeError, UnreadableSource, UsageError
 from tasks.found import Found
+from tasks.identity import Info, identity, modified_s
 from tasks.records import Metadata
-from tasks.remote import as_usage, identity, modified_s, open_files, told
+from tasks.remote import as_usage, is_s3, open_files, pages, told
 from tasks.settings import Sources
 from tasks.sidecar import MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, parse_sidecar
 
@@ -70,47 +71,16 @@ def _below(source: str, files: Any, root: str, extensions: frozenset[str]) -> It
         uri = f"{folder}/{listed.relative}" if not folder.endswith("/") else folder + listed.relative
         return _with_metadata(files, uri, listed, sidecar)
 
-    pages = _pages(source, files, root)
-    if hasattr(files, "call_s3"):  # keys in order, whatever page they are on
-        pages = iter([chain.from_iterable(pages)])
+    listings: Iterator[Iterable[_Listed]] = (
+        [_listed(source, path, relative, info) for path, relative, info in page if not _is_hidden(relative)]
+        for page in pages(source, files, root)
+    )
+    if is_s3(files):  # keys are in order, whatever page they are on
+        listings = iter([chain.from_iterable(listings)])
     with ThreadPoolExecutor(READERS) as readers:
-        for page in pages:
+        for page in listings:
             for pairs in chunked(paired(page, extensions), BATCH):
                 yield from readers.map(found, pairs)
-
-
-def _pages(source: str, files: Any, root: str) -> Iterator[Iterable[_Listed]]:
-    """What lies below a folder: a page of keys at a time from S3, elsewhere a folder at a time; hidden files left out."""
-    if hasattr(files, "call_s3"):
-        bucket, key, _ = files.split_path(root)
-        prefix = f"{key.rstrip('/')}/" if key else ""
-        more: dict[str, str] = {}
-        while True:
-            with told(source):
-                page = files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-            for item in page.get("Contents", ()):
-                item["size"] = item["Size"]
-            yield [
-                _listed(source, f"{bucket}/{item['Key']}", item["Key"].removeprefix(prefix), item)
-                for item in page.get("Contents", ())
-                if not _is_hidden(item["Key"].removeprefix(prefix))
-            ]
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
-    start = root.rstrip("/") + "/"
-    walk = files.walk(root, detail=True)
-    while True:
-        with told(source):
-            folder = next(walk, None)
-        if folder is None:
-            return
-        inner = ((f"{folder[0].rstrip('/')}/{name}", info) for name, info in sorted(folder[2].items()))
-        yield [
-            _listed(source, path, path.removeprefix(start), info)
-            for path, info in inner
-            if not _is_hidden(path.removeprefix(start))
-        ]
 
 
 def _is_hidden(relative: str) -> bool:
@@ -118,7 +88,7 @@ def _is_hidden(relative: str) -> bool:
     return relative.endswith("/") or any(part.startswith(".") for part in relative.split("/"))
 
 
-def _listed(source: str, path: str, relative: str, info: Mapping[str, Any]) -> _Listed:
+def _listed(source: str, path: str, relative: str, info: Info) -> _Listed:
     return _Listed(path, relative, info.get("size"), modified_s(info), identity(source, info))
 
 

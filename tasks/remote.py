@@ -6,22 +6,19 @@ Credentials and endpoints come from where each store's library looks for them: e
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any
 
 import fsspec
 
 from tasks.addresses import ADVICE, REFUSED, has_credentials, is_chained, masked, scheme_of
-from tasks.errors import ReelscopeError, UnreadableSource, UsageError
+from tasks.errors import ReelscopeError, StorageError, UnreadableSource, UsageError
+from tasks.identity import Info, identity
 from tasks.settings import Sources
-
-Info = Mapping[str, Any]
 
 #: Per scheme, what installs it and with which extra of ours.
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3")}
@@ -34,7 +31,6 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("s3", "s3a"), _S3),
     **dict.fromkeys(("gs", "gcs", "abfs", "abfss", "az", "adl", "http", "https", "hf", "oss"), _NO_LISTINGS),
 }
-_HEX_TAG = frozenset("0123456789abcdef-")
 _CHANGED = "It was replaced while the run was under way; run the same command again."
 
 
@@ -102,10 +98,9 @@ def _error_of(address: str, error: Exception) -> Exception:
         error = PermissionError(errno.EACCES, f"the server says {status}")
         reason = f"the server says {status}"
     if isinstance(error, FileNotFoundError):
-        return UnreadableSource(
-            f"{where}: {'no such bucket' if 'bucket does not exist' in reason else 'no such object'}",
-            "Check that the object exists, and the address and the endpoint (such as AWS_ENDPOINT_URL).",
-        )
+        what = "no such bucket" if "bucket does not exist" in reason else "no such object"
+        advice = "Check that it exists, the address and the endpoint (such as AWS_ENDPOINT_URL)."
+        return UnreadableSource(f"{where}: {what}", advice)
     if isinstance(error, PermissionError):
         return UnreadableSource(
             f"{where}: access denied" + (f" ({reason})" if reason else ""),
@@ -140,9 +135,66 @@ def as_usage(what: str, error: ReelscopeError | OSError) -> UsageError:
     return UsageError(f"{what} {error.strerror or error}")
 
 
+def as_storage(error: ReelscopeError | OSError) -> StorageError:
+    """The same for what a run could not write or read of its own."""
+    if isinstance(error, ReelscopeError):
+        return StorageError(error.message, error.advice)
+    return StorageError(str(error.strerror or error))
+
+
+def reach(address: str) -> tuple[Any, str]:
+    """The file system and the path, once the store has answered: the bucket is there and may be listed.
+
+    A folder need not be there. Raises UnreadableSource, or OSError where it cannot be reached.
+    """
+    files, root = open_files(address)
+    with told(address):
+        if is_s3(files):
+            bucket, key, _ = files.split_path(root)
+            files.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+        else:
+            with suppress(FileNotFoundError):
+                files.ls(root, detail=False)
+    return files, root
+
+
+def is_s3(files: Any) -> bool:
+    """Whether the store's own requests can be made."""
+    return hasattr(files, "call_s3")
+
+
+def pages(address: str, files: Any, root: str) -> Iterator[list[tuple[str, str, Info]]]:
+    """What lies below a folder as (path, path from the folder, info): a page of keys at a time from S3, which has them in
+    order; elsewhere a folder at a time, in order. Raises as `told` does.
+    """
+    if not is_s3(files):
+        start = root.rstrip("/") + "/"
+        walk = files.walk(root, detail=True)
+        while True:
+            with told(address):
+                folder = next(walk, None)
+            if folder is None:
+                return
+            inner = ((f"{folder[0].rstrip('/')}/{name}", info) for name, info in sorted(folder[2].items()))
+            yield [(path, path.removeprefix(start), info) for path, info in inner]
+    bucket, key, _ = files.split_path(root)
+    prefix = f"{key.rstrip('/')}/" if key else ""
+    more: dict[str, str] = {}
+    while True:
+        with told(address):
+            page = files.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
+        yield [
+            (f"{bucket}/{item['Key']}", item["Key"].removeprefix(prefix), {**item, "size": item["Size"]})
+            for item in page.get("Contents", ())
+        ]
+        if not page.get("IsTruncated"):
+            return
+        more = {"ContinuationToken": page["NextContinuationToken"]}
+
+
 def has(files: Any, path: str) -> bool:
     """Whether a file is there, with one request."""
-    if hasattr(files, "call_s3"):
+    if is_s3(files):
         bucket, key, _ = files.split_path(path)
         try:
             files.call_s3("head_object", Bucket=bucket, Key=key)
@@ -150,54 +202,6 @@ def has(files: Any, path: str) -> bool:
             return False
         return True
     return bool(files.isfile(path))
-
-
-def modified_s(info: Info) -> float | None:
-    """When a remote file was written, in seconds since 1970; file systems name it in their own ways."""
-    for name in ("LastModified", "last_modified", "mtime", "updated", "created", "Last-Modified"):
-        value = info.get(name)
-        if isinstance(value, str):
-            value = _moment(value)
-        if isinstance(value, datetime):
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
-        if isinstance(value, (int, float)):
-            return float(value)
-    return None
-
-
-def _moment(words: str) -> datetime | None:
-    from email.utils import parsedate_to_datetime
-
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            return read(words)
-        except ValueError:
-            continue
-    return None
-
-
-def identity(address: str, info: Info) -> str | None:
-    """What the store says of a file's content: two files that it is equal for are equal. None where it says too little.
-
-    S3 gives each content a tag (ETag), others a checksum; elsewhere a tag tells the versions of one address apart, so the
-    address is part of the identity. Weak tags are none.
-    """
-    size = info.get("size")
-    if size is None:
-        return None
-    for name in ("md5Hash", "content_md5", "Content-MD5"):
-        settings = info.get("content_settings")
-        value = info.get(name) or (settings.get(name) if isinstance(settings, Mapping) else None)
-        if value:
-            return f"md5:{value.hex() if isinstance(value, (bytes, bytearray)) else value}:{size}"
-    found = info.get("ETag") or info.get("etag")
-    if not isinstance(found, str) or found.startswith(("W/", "w/")) or not (tag := found.strip('"')):
-        return None
-    if scheme_of(address) in ("s3", "s3a") and len(tag) >= 32 and set(tag.lower()) <= _HEX_TAG:
-        return f"etag:{tag.lower()}:{size}"
-    version = info.get("generation") or info.get("VersionId") or info.get("version_id") or ""
-    place = hashlib.sha256(masked(address).encode()).hexdigest()[:32]
-    return f"etag:{place}:{tag}:{version}:{size}"
 
 
 class RemoteFile:

@@ -2,79 +2,171 @@
 
 from __future__ import annotations
 
+import mimetypes
 import os
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
+from typing import Any, cast
 
 import fsspec
 from filelock import FileLock
 
-from tasks.catalog import local_path
-from tasks.errors import StorageError, UsageError
+from tasks.addresses import ADVICE, REFUSED, local_path, masked
+from tasks.errors import StorageError, UnreadableSource, UsageError
+from tasks.identity import modified_s
+from tasks.lease import Lease
+from tasks.remote import as_storage, as_usage, has, is_s3, reach, told
+
+Stamp = tuple[object, ...]
+WRITERS = 12
 
 
 class Storage:
-    """Files below one root. Raises UsageError when the root cannot be written; read_only: it need not even be there."""
+    """Files below one root. Raises UsageError when the root cannot be written; read_only: it need not even be there.
+
+    What is asked of a store is asked anew each time, for other runs write there too.
+    """
 
     def __init__(self, root: str, read_only: bool = False) -> None:
+        if masked(root) != root:
+            raise UsageError(f"output {masked(root)}: {REFUSED}. {ADVICE}")
         self.root, self.read_only = root, read_only
         folder = local_path(root)
         self.folder = folder.expanduser().absolute() if folder else None
         try:
-            self.files, self._base = fsspec.url_to_fs(str(self.folder) if self.folder else root)
-            if self.folder and read_only and self.folder.exists() and not self.folder.is_dir():
-                raise NotADirectoryError(20, "Not a directory")
-            if self.folder and not read_only:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                if not os.access(self.folder, os.W_OK):
-                    raise PermissionError(13, "Permission denied")
+            if self.folder:
+                self.files, self._base = fsspec.url_to_fs(str(self.folder))
+                if read_only and self.folder.exists() and not self.folder.is_dir():
+                    raise NotADirectoryError(20, "Not a directory")
+                if not read_only:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    if not os.access(self.folder, os.W_OK):
+                        raise PermissionError(13, "Permission denied")
+            else:
+                self.files, self._base = reach(root)
+        except UnreadableSource as error:
+            raise as_usage("output", error) from None
         except (OSError, ImportError, ValueError) as error:
             raise UsageError(f"output {root}: {getattr(error, 'strerror', None) or error}") from None
+        self._lease = None if self.folder else Lease(self.files, self._in_store(".lock"), self.path(".lock"))
+        if self._lease and not read_only:
+            try:
+                with self._lease:  # may we write at all?
+                    pass
+            except StorageError as error:
+                raise as_usage("output", error) from None
 
     def path(self, name: str) -> str:
+        """A file's path or URL, as people and programs outside find it."""
+        return str(self.folder / name) if self.folder else f"{self.root.rstrip('/')}/{name}"
+
+    def _in_store(self, name: str) -> str:
         return f"{self._base.rstrip('/')}/{name}"
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file whole: a reader sees the old content or the new, never a part. Raises StorageError."""
-        try:
-            if self.folder is None:
-                self.files.pipe_file(self.path(name), content)  # an object store shows an object once it is complete
-            else:
+        if self.folder is not None:
+            try:
                 _write_whole(self.folder / name, content)
-        except OSError as error:
-            raise StorageError(f"{self.path(name)}: {error.strerror or error}") from error
+            except OSError as error:
+                raise StorageError(f"{self.path(name)}: {error.strerror or error}") from error
+            return
+        if self._lease:
+            self._lease.check()
+        kind = mimetypes.guess_type(name)[0] if is_s3(self.files) else None  # browsers show a page only if it says so
+        with self._stored(name):
+            self.files.pipe_file(self._in_store(name), content, **({"ContentType": kind} if kind else {}))
+
+    def write_each(self, contents: Mapping[str, bytes]) -> None:
+        """Write files by name, many at a time where each takes a request. Raises StorageError."""
+        with ThreadPoolExecutor(1 if self.folder else WRITERS) as writers:
+            for _ in writers.map(self.write, contents.keys(), contents.values()):
+                pass
 
     def read(self, name: str) -> bytes:
-        content = self.files.cat_file(self.path(name))
-        assert isinstance(content, bytes)
-        return content
+        """Raises FileNotFoundError, and StorageError where a store does not give it."""
+        if self.folder is not None:
+            return (self.folder / name).read_bytes()
+        with self._stored(name):
+            found = _content(self.files, self._in_store(name))
+        if found is None:
+            raise FileNotFoundError(2, "No such object", self.path(name))
+        return found
 
     def exists(self, name: str) -> bool:
-        return bool(self.files.exists(self.path(name)))
+        if self.folder is not None:
+            return (self.folder / name).exists()
+        with self._stored(name):
+            return has(self.files, self._in_store(name))
+
+    def remove(self, name: str) -> None:
+        """Remove a file; one that is gone already is no error. Raises StorageError."""
+        if self.folder is not None:
+            try:
+                (self.folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise StorageError(f"{self.path(name)}: {error.strerror or error}") from error
+            return
+        with self._stored(name), suppress(FileNotFoundError):
+            self.files.rm_file(self._in_store(name))
 
     def names(self, folder: str, suffix: str) -> list[str]:
         """Names of the files in a folder, sorted; none where the folder is missing."""
-        try:
-            listing = self.files.ls(self.path(folder), detail=False)
-        except FileNotFoundError:
-            return []
-        return sorted(
-            name for name in (PurePosixPath(path).name for path in listing) if name.endswith(suffix) and name[0] != "."
-        )
+        return sorted(self.stamps(folder, suffix))
 
-    def stamp(self, name: str) -> tuple[object, ...]:
+    def stamps(self, folder: str, suffix: str) -> dict[str, Stamp]:
+        """The files of a folder, with what changes whenever one does; none where the folder is missing."""
+        found: dict[str, Stamp] = {}
+        if self.folder is not None:
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self.folder / folder) as entries:
+                for entry in entries:
+                    if entry.name.endswith(suffix) and not entry.name.startswith("."):
+                        with suppress(FileNotFoundError):  # another run has replaced it
+                            found[entry.name] = self.stamp(f"{folder}/{entry.name}")
+            return found
+        with self._stored(folder), suppress(FileNotFoundError):
+            for info in self.files.ls(self._in_store(folder), detail=True):
+                name = PurePosixPath(info["name"]).name
+                if name.endswith(suffix) and not name.startswith("."):
+                    found[name] = _stamp(info)
+        return found
+
+    def stamp(self, name: str) -> Stamp:
         """Changes whenever the file does."""
         if self.folder is not None:
             status = (self.folder / name).stat()
             return status.st_mtime_ns, status.st_size, status.st_ino
-        self.files.invalidate_cache()
-        info = self.files.info(self.path(name))
-        return info.get("etag", info.get("ETag")), info.get("size"), str(info.get("LastModified"))
+        with self._stored(name):
+            return _stamp(self.files.info(self._in_store(name)))
 
     def lock(self) -> AbstractContextManager[object]:
         """Held while tables are changed, so that two runs into one folder do not lose each other's rows."""
-        return FileLock(str(self.folder / ".lock")) if self.folder and not self.read_only else nullcontext()
+        if self.read_only:
+            return nullcontext()
+        return FileLock(str(self.folder / ".lock")) if self.folder else cast(Lease, self._lease)
+
+    @contextmanager
+    def _stored(self, name: str) -> Iterator[None]:
+        try:
+            with told(self.path(name)):
+                yield
+        except (UnreadableSource, OSError) as error:
+            raise as_storage(error) from error
+
+
+def _content(files: Any, path: str) -> bytes | None:
+    try:
+        return bytes(files.cat_file(path))
+    except FileNotFoundError:
+        return None
+
+
+def _stamp(info: Mapping[str, Any]) -> Stamp:
+    tag = next((info[name] for name in ("ETag", "etag", "generation", "md5Hash") if name in info), None)
+    return tag, info.get("size"), modified_s(info)
 
 
 def _write_whole(target: Path, content: bytes) -> None:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from tasks.catalog import Catalog, local_path, scan
+from tasks.addresses import local_path
+from tasks.catalog import Catalog, scan
 from tasks.errors import UsageError
 from tasks.extraction.decode import Frame, Media
 from tasks.settings import Settings, Sources

@@ -17,8 +17,11 @@ from report_tables import HOSTILE, KINDS, build_tables
 from tasks.analysis.material import web_link
 from tasks.analysis.measures import MEASURES, measure_of
 from tasks.analysis.plots import CurvePair, curve_plot
-from tasks.analysis.report import render_report, write_report
+from tasks.analysis.report import render_report
+from tasks.analysis.summary import REPORT
+from tasks.errors import StorageError
 from tasks.schemas import NUMERIC_FEATURES, TABLES
+from tasks.storage import Storage
 
 BROWSER_ARGS = [
     "--headless",
@@ -37,6 +40,10 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
     write_report(build_tables(60, folder, picture_sets=20), folder)
     return folder
+
+
+def write_report(tables: dict[str, Any], folder: Path) -> None:
+    Storage(str(folder)).write(REPORT, render_report(tables).encode())
 
 
 def text_of(page: str) -> str:
@@ -174,8 +181,8 @@ def test_a_report_that_fails_leaves_the_old_one(out: Path, monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("tasks.analysis.report.os.replace", broken)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr("tasks.storage.os.replace", broken)
+    with pytest.raises(StorageError, match="disk full"):
         write_report({}, out)
     assert (out / "report" / "index.html").read_bytes() == before
     assert [path.name for path in (out / "report").iterdir()] == ["index.html"]

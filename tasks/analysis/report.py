@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,26 +21,12 @@ from tasks.analysis.spreads import Spreads
 _HERE = Path(__file__).parent
 
 
-def write_report(tables: Mapping[str, pa.Table | pd.DataFrame], out: Path) -> Path:
-    """Write OUT/report/index.html, whole or not at all, and return its path.
-
-    `tables` holds the contract's tables by name (see tasks/schemas.py); a missing one counts as empty. The page refers
-    to the pictures that `videos.pictures` names under OUT. Raises OSError where OUT can't be written.
-    """
-    page = render_report(tables)
-    target = Path(out) / "report" / "index.html"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f".index-{os.getpid()}.html")
-    try:
-        unfinished.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return target
-
-
 def render_report(tables: Mapping[str, pa.Table | pd.DataFrame]) -> str:
-    """The page as HTML text. All text from videos is escaped; the script shows it as text nodes only."""
+    """The page as HTML text. All text from videos is escaped; the script shows it as text nodes only.
+
+    `tables` holds the contract's tables by name (see tasks/schemas.py); a missing one counts as empty. The page is to lie at
+    OUT/report/index.html: it refers to the pictures that `videos.pictures` names under OUT.
+    """
     material = Material(tables)
     spreads = Spreads(material)
     style, script = (

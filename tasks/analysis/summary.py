@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.errors import UsageError
 from tasks.keys import digest, folder_digest
 from tasks.schemas import TABLES
 from tasks.settings import Analysis
@@ -17,6 +15,7 @@ from tasks.tables import Row, Tables
 INPUT_KEY = b"reelscope.input_hash"  # in the metadata of `clusters`: what they were made of
 #: In OUT from the first pass of a run until its report is written; a run that is killed leaves it behind.
 UNFINISHED = ".before.json"
+REPORT = "report/index.html"  # it refers to the pictures beside its folder
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, co
 def is_current(tables: Tables, settings: Analysis) -> bool:
     """Do the clusters come from the templates and niches that are there, and is there a report of them?"""
     found = tables.metadata("clusters").get(INPUT_KEY, b"").decode()
-    there = tables.storage.exists("report/index.html") and not tables.storage.exists(UNFINISHED)
+    there = tables.storage.exists(REPORT) and not tables.storage.exists(UNFINISHED)
     return there and found == analysis_hash(tables, settings)
 
 
@@ -78,17 +77,11 @@ def analysis_hash(tables: Tables, settings: Analysis) -> str:
     return digest(*videos, settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"))
 
 
-def report(tables: Tables) -> Path:
-    """Write OUT/report/index.html from the tables that are there, which ends an analysis.
+def report(tables: Tables) -> str:
+    """Write OUT/report/index.html from the tables that are there, which ends an analysis; gives its path or URL."""
+    from tasks.analysis.report import render_report
 
-    Raises UsageError where OUT is not a local folder.
-    """
-    from tasks.analysis.report import write_report
-
-    if tables.storage.folder is None:
-        raise UsageError(
-            f"{tables.storage.root}: the report is written to local folders only; copy the tables and run `reelscope report`"
-        )
-    written = write_report({name: tables.read(name) for name in TABLES}, tables.storage.folder)
-    (tables.storage.folder / UNFINISHED).unlink(missing_ok=True)
-    return written
+    page = render_report({name: tables.read(name) for name in TABLES})
+    tables.storage.write(REPORT, page.encode())
+    tables.storage.remove(UNFINISHED)
+    return tables.storage.path(REPORT)
