@@ -54,4 +54,4 @@ def _join_runs(parts: Parts) -> None:
     ordered = sorted(rows.values(), key=lambda row: row["started_at"])
     parts.write("runs", FIRST, pa.Table.from_pylist(ordered, schema=TABLES["runs"]))
     for part in own:
-        parts.remove(f"runs/{part}")
+        parts.storage.remove(f"runs/{part}")

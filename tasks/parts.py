@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from tasks.errors import StorageError, UsageError
+from tasks.errors import UsageError
 from tasks.schemas import SCHEMA_VERSION, TABLES, VERSION_KEY
 from tasks.storage import Storage
 
@@ -59,15 +58,6 @@ class Parts:
         sink = io.BytesIO()
         parquet.write_table(rows, sink, compression="zstd")
         self.storage.write(f"{table}/{part}", sink.getvalue())
-
-    def remove(self, name: str) -> None:
-        """Remove a file below OUT; one that is gone already is no error. Raises StorageError."""
-        path = self.storage.path(name)
-        try:
-            with suppress(FileNotFoundError):
-                self.storage.files.rm_file(path)
-        except OSError as error:
-            raise StorageError(f"{path}: {error.strerror or error}") from error
 
     def _readable(self, schema: pa.Schema, table: str, part: str) -> int:
         found = (schema.metadata or {}).get(VERSION_KEY)

@@ -125,7 +125,8 @@ class Storage:
                 for entry in entries:
                     if entry.name.endswith(suffix) and not entry.name.startswith("."):
                         with suppress(FileNotFoundError):  # another run has replaced it
-                            found[entry.name] = self.stamp(f"{folder}/{entry.name}")
+                            status = entry.stat()
+                            found[entry.name] = (status.st_mtime_ns, status.st_size, status.st_ino)
             return found
         with self._stored(folder), suppress(FileNotFoundError):
             for info in self.files.ls(self._in_store(folder), detail=True):
@@ -133,14 +134,6 @@ class Storage:
                 if name.endswith(suffix) and not name.startswith("."):
                     found[name] = _stamp(info)
         return found
-
-    def stamp(self, name: str) -> Stamp:
-        """Changes whenever the file does."""
-        if self.folder is not None:
-            status = (self.folder / name).stat()
-            return status.st_mtime_ns, status.st_size, status.st_ino
-        with self._stored(name):
-            return _stamp(self.files.info(self._in_store(name)))
 
     def lock(self) -> AbstractContextManager[object]:
         """Held while tables are changed, so that two runs into one folder do not lose each other's rows."""

@@ -88,7 +88,7 @@ class Tables:
 
     def known(self) -> dict[str, Row]:
         """Per video: status, input hashes, niche and the seconds it cost."""
-        with self._locked():
+        with self._thread_lock:  # each part is whole at every moment; who only looks keeps no other process waiting
             self._refresh()
             return dict(self._index.rows)
 
@@ -214,14 +214,13 @@ class Tables:
                     rows = self.parts.read(name, part)
                     self.parts.write(name, part, rows.filter(pc.invert(pc.is_in(rows["video_id"], value_set=ids))))
         for picture in told["pictures"]:
-            self.parts.remove(picture)
-        self.parts.remove(REMOVING)
+            self.storage.remove(picture)
+        self.storage.remove(REMOVING)
 
     def _refresh(self) -> None:
         """Read again the parts of `videos` that another run has written."""
         index = self._index
-        for part in self.parts.names("videos"):
-            stamp = self.storage.stamp(f"videos/{part}")
+        for part, stamp in self.storage.stamps("videos", ".parquet").items():
             if index.stamps.get(part) == stamp:
                 continue
             rows = self.parts.read("videos", part, list(self.INDEXED)).to_pylist()
