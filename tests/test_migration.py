@@ -16,6 +16,7 @@ import pytest
 from tasks.errors import UsageError
 from tasks.parts import Parts
 from tasks.schemas import SCHEMA_VERSION, TABLES, VERSION_KEY
+from tasks.storage import Storage
 from tasks.tables import Tables
 from tests.conftest import Home, copy_samples
 
@@ -141,11 +142,11 @@ def test_runs_that_were_joined_before_a_kill_are_there_once(tmp_path: Path, monk
     out = shutil.copytree(OLD[0], tmp_path / "out")
     before = rows_of(out)["runs"]
 
-    def dies(self: Parts, name: str) -> None:
+    def dies(self: Storage, name: str) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(Parts, "remove", dies)
+        patched.setattr(Storage, "remove", dies)
         Tables(str(out))
     Tables(str(out))
     assert [row["run_id"] for row in rows_of(out)["runs"]] == [row["run_id"] for row in before]
