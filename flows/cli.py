@@ -45,7 +45,7 @@ SpeechEngine = Annotated[
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any video failed.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any video failed, or lost a stage.")]
 
 
 @app.command(epilog="Example: reelscope run data/samples --out out")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential, wait_random
 
 from tasks.errors import SourceUnreachable
 from tasks.settings import Limits
@@ -30,28 +29,19 @@ _PASSING = {
     )
     if hasattr(errno, name)
 }
-#: The same as the clients of object stores and web servers say it, by the modules that have it.
-_CLIENTS = {
-    "aiohttp": ("ClientConnectionError", "ClientPayloadError"),
-    "botocore.exceptions": ("HTTPClientError", "ConnectionError", "IncompleteReadError"),
-    "urllib3.exceptions": ("ProtocolError", "TimeoutError"),
-}
-_BUSY = {429, 500, 502, 503, 504}  # HTTP
 
 
 def passes(error: BaseException) -> bool:
     """Whether what made a read fail may be gone a moment later.
 
     What FFmpeg itself calls an input/output error does not count: it says so of files that are cut short as well.
-    Errors of the disk come from the file that it reads through, as Python's.
+    Errors of a disk or store come from the file that it reads through, as Python's.
     """
     if type(error).__module__ == "av.error":
         return False
-    if isinstance(error, (*_of_clients(), ConnectionError, TimeoutError, socket.gaierror)):
+    if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)):
         return True
-    if isinstance(error, OSError):
-        return error.errno in _PASSING
-    return getattr(error, "status", None) in _BUSY
+    return isinstance(error, OSError) and error.errno in _PASSING
 
 
 def patiently(read: Callable[[], T], video_id: str, uri: str, limits: Limits) -> T:
@@ -74,7 +64,7 @@ def patiently(read: Callable[[], T], video_id: str, uri: str, limits: Limits) ->
     trying = Retrying(
         retry=retry_if_exception(passes),
         stop=stop_after_attempt(limits.io_tries),
-        wait=wait_exponential_jitter(limits.io_wait_s, MAX_WAIT_S, jitter=limits.io_wait_s),
+        wait=wait_exponential(limits.io_wait_s, max=MAX_WAIT_S) + wait_random(0, limits.io_wait_s),
         before_sleep=tell,
         reraise=True,
     )
@@ -85,13 +75,6 @@ def patiently(read: Callable[[], T], video_id: str, uri: str, limits: Limits) ->
             raise
         times = "once" if limits.io_tries == 1 else f"{limits.io_tries} times"
         raise SourceUnreachable(f"{uri}: {_reason(error)}; tried {times}") from error
-
-
-def _of_clients() -> Iterator[type[BaseException]]:
-    """Of the clients that are in use: none is imported for its errors' sake."""
-    for name, kinds in _CLIENTS.items():
-        if module := sys.modules.get(name):
-            yield from (getattr(module, kind) for kind in kinds)
 
 
 def _reason(error: BaseException | None) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tasks.extraction import decode, video
+from tasks.extraction.ocr import OcrChoice
 from tasks.extraction.video import Job
 from tasks.records import StageOutcome
+from tasks.settings import Settings
 
 real_extract, real_file = video.extract, decode.SourceFile
 READS = 4  # of the flaky file that go well, before one fails
@@ -44,9 +47,15 @@ class FlakyFile(decode.SourceFile):
     def read(self, size: int | None = -1, /) -> bytes:
         self._reads += 1
         if FlakyFile.opened <= 2 and self._reads == READS:
-            with open("/proc/self/mem", "rb", buffering=0) as memory:  # nothing lies at address 0: EIO
+            with Path("/proc/self/mem").open("rb", buffering=0) as memory:  # nothing lies at address 0: EIO
                 os.dup2(memory.fileno(), self.fileno())
         return super().read(size)
+
+
+def without_weights(job: Job) -> Settings:
+    """EasyOCR finds none, and may not fetch them."""
+    text = job.settings.text.model_copy(update={"weights_dir": str(Path(job.path).parent), "download": False})
+    return job.settings.model_copy(update={"text": text})
 
 
 def extract(job: Job, progress: Callable[[float], None]) -> list[StageOutcome]:
@@ -56,6 +65,8 @@ def extract(job: Job, progress: Callable[[float], None]) -> list[StageOutcome]:
         time.sleep(600)
     if job.video_id == "eater":
         eat()
+    if job.video_id == "unread":
+        job = replace(job, ocr=OcrChoice("easyocr", "none", "cpu", None), settings=without_weights(job))
     decode.SourceFile = FlakyFile if job.video_id == "flaky" else real_file  # type: ignore[misc]
     return real_extract(job, progress)
 

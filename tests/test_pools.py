@@ -55,7 +55,7 @@ def act(job: Small, progress: Callable[[float], None]) -> list[StageOutcome]:
 
 @pytest.fixture()
 def pool() -> Iterator[WorkerPool]:
-    made = WorkerPool("test", 2, timeout_s=10.0, memory_mb=LIMIT_MB)
+    made = WorkerPool("test", 2, timeout_s=8.0, memory_mb=LIMIT_MB)
     yield made
     made.stop()
 

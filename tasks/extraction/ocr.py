@@ -95,13 +95,16 @@ def choose_ocr(settings: Text) -> OcrChoice:
 
 
 def load_ocr(choice: OcrChoice, settings: Text) -> OcrEngine:
-    """The engine of the choice, loaded once per process."""
+    """The engine of the choice, loaded once per process. Raises EngineError for weights that cannot be read."""
 
     def load() -> OcrEngine:
         if choice.engine == "easyocr":
             from tasks.extraction.ocr_easy import EasyOcr
 
-            return EasyOcr(choice, settings)
+            try:
+                return EasyOcr(choice, settings)
+            except OSError as error:
+                raise EngineError(f"EasyOCR's weights cannot be read: {error}") from error
         from tasks.extraction.ocr_rapid import RapidOcr
 
         return RapidOcr(choice, settings)
