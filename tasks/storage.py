@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -22,6 +23,8 @@ from tasks.remote import as_storage, as_usage, has, is_s3, reach, told
 
 Stamp = tuple[object, ...]
 WRITERS = 12
+TEMPORARY = ".tmp"
+LEFT_S = 600.0  # a file is written in seconds; its writer's number says nothing on a folder that machines share
 
 
 class Storage:
@@ -45,12 +48,13 @@ class Storage:
                     self.folder.mkdir(parents=True, exist_ok=True)
                     if not os.access(self.folder, os.W_OK):
                         raise PermissionError(13, "Permission denied")
-            else:
-                self.files, self._base = reach(root)
-        except UnreadableSource as error:
-            raise as_usage("output", error) from None
         except (OSError, ImportError, ValueError) as error:
             raise UsageError(f"output {root}: {getattr(error, 'strerror', None) or error}") from None
+        if self.folder is None:
+            try:
+                self.files, self._base = reach(root)
+            except (UnreadableSource, OSError) as error:
+                raise as_usage("output", error) from None
         self._lease = None if self.folder else Lease(self.files, self._in_store(".lock"), self.path(".lock"))
         if self._lease and not read_only:
             try:
@@ -113,6 +117,16 @@ class Storage:
         with self._stored(name), suppress(FileNotFoundError):
             self.files.rm_file(self._in_store(name))
 
+    def sweep(self, folder: str) -> None:
+        """Remove what writers that were killed have left in a folder: files that took no byte for LEFT_S."""
+        if self.folder is None:
+            return  # an object is there once it is complete
+        before_s = time.time() - LEFT_S
+        for left in (self.folder / folder).glob(f".*{TEMPORARY}"):
+            with suppress(FileNotFoundError):  # its writer has finished, or another run was faster
+                if left.stat().st_mtime < before_s:
+                    left.unlink()
+
     def names(self, folder: str, suffix: str) -> list[str]:
         """Names of the files in a folder, sorted; none where the folder is missing."""
         return sorted(self.stamps(folder, suffix))
@@ -165,7 +179,7 @@ def _stamp(info: Mapping[str, Any]) -> Stamp:
 def _write_whole(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # readers of Parquet folders pass over names that begin with a dot
-    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{threading.get_ident()}{TEMPORARY}")
     try:
         with temporary.open("wb") as file:
             file.write(content)

@@ -80,6 +80,8 @@ class Tables:
                     self.parts.write(name, FIRST, TABLES[name].empty_table())
             self._drop_orphans()
             self._finish_removal()
+            for folder in (*TABLES, "report"):
+                self.storage.sweep(folder)
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A whole table, with its full schema."""

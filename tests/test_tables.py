@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -274,3 +275,15 @@ def test_a_removal_that_was_killed_ends_at_the_next_start(
     assert list(again.known()) == ["b"]
     assert again.read("shots")["video_id"].to_pylist() == ["b", "b"]
     assert again.read("templates")["video_id"].to_pylist() == ["b"]
+
+
+def test_what_killed_writers_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    Tables(str(tmp_path))
+    old, young = tmp_path / "shots" / ".part-00000.parquet.7-1.tmp", tmp_path / "shots" / ".part-00000.parquet.8-1.tmp"
+    for left in (old, young):
+        left.write_bytes(b"half a part")
+    os.utime(old, (0, 0))
+    Tables(str(tmp_path), read_only=True)
+    assert old.exists()
+    Tables(str(tmp_path))
+    assert (old.exists(), young.exists()) == (False, True)
