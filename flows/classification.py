@@ -26,6 +26,7 @@ def classification(
     out: str,
     settings: Settings | None = None,
     limit: Annotated[int, Field(ge=1)] | None = None,
+    prune: bool = False,
 ) -> Any:
     """Find the niche of every video of `source` whose text is new or changed; no media file is opened.
 
@@ -34,8 +35,9 @@ def classification(
         out: Folder or URL of the tables and the report.
         settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
         limit: Only the first so many videos of the source; left out, all of them.
+        prune: On, videos that came from this source and are no longer in it leave every table; not with a limit.
     """
-    with session("classify", source, out, settings, limit) as run:
+    with session("classify", source, out, settings, limit, prune) as run:
         run.ledger.note_catalog()
         todo = [video.video_id for video in run.niches.wanting]
         following = Following(run, "classification", len(todo))

@@ -44,6 +44,9 @@ SpeechEngine = Annotated[
 ]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
+Prune = Annotated[
+    bool, typer.Option("--prune", help="Remove the rows of videos that came from SOURCE and are no longer in it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print a machine-readable summary on stdout.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit with 1 if any video failed, or lost a stage.")]
 
@@ -61,6 +64,7 @@ def run(
     speech: SpeechEngine = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
+    prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """The whole pipeline: niches, templates, clusters, tables and the report."""
@@ -70,7 +74,7 @@ def run(
     prepare_forking()
     from flows.command import carry_out
 
-    raise typer.Exit(carry_out("run", source, out, settings, limit, as_json, strict))
+    raise typer.Exit(carry_out("run", source, out, settings, limit, as_json, strict, prune=prune))
 
 
 @app.command(epilog="Example: reelscope classify videos --out out --niches my-niches.yaml")
@@ -82,13 +86,16 @@ def classify(
     config: Config = None,
     niches: Niches = None,
     limit: Limit = None,
+    prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """The niche of each video, from its text alone; no media file is opened."""
     from flows.command import carry_out
 
     raise typer.Exit(
-        carry_out("classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict)
+        carry_out(
+            "classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict, prune=prune
+        )
     )
 
 
@@ -104,6 +111,7 @@ def extract(
     speech: SpeechEngine = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
+    prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """How each video is built: shots, on-screen text, speech, sound and look."""
@@ -111,7 +119,7 @@ def extract(
     prepare_forking()
     from flows.command import carry_out
 
-    raise typer.Exit(carry_out("extract", source, out, settings, limit, as_json, strict))
+    raise typer.Exit(carry_out("extract", source, out, settings, limit, as_json, strict, prune=prune))
 
 
 @app.command(epilog="Example: reelscope analyze out")
@@ -158,6 +166,7 @@ def plan(
     speech: SpeechEngine = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
+    prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """What a run would do and reuse, and what it will take, going by past runs; nothing is computed."""
@@ -166,7 +175,7 @@ def plan(
     )
     from flows.preview import preview, show
 
-    told = preview(source, out, settings, limit)
+    told = preview(source, out, settings, limit, prune)
     if as_json:
         typer.echo(json.dumps(told, indent=1))
     else:

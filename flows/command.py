@@ -46,13 +46,14 @@ def carry_out(
     as_json: bool,
     strict: bool,
     catalog: Catalog | None = None,
+    prune: bool = False,
 ) -> int:
     """Run a command from its options to its last line; gives the exit code. catalog: what to do in place of the source's."""
     # the command line says itself what matters; what was set by hand stays
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     screen = Console(stderr=True)
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    opened = Session(command, source, out, settings, limit)
+    opened = Session(command, source, out, settings, limit, prune)
     if catalog is not None:
         opened.catalog = catalog
     server: EmbeddedServer | None = None
@@ -128,6 +129,8 @@ def prepare(run: Session) -> None:
     if run.command != "extract":
         niches_of(run.settings.classification)  # a bad file is said before work starts; scikit-learn can wait
     run.cache.check()
+    if run.gone.video_ids:
+        run.progress.say(f"{len(run.gone.video_ids)} pruned: no longer in {run.source}")
     if run.command == "classify":
         return
     for choice in (run.ocr, run.speech):
@@ -161,7 +164,7 @@ def flow_of(run: Session) -> Any:
         from flows.extraction import extraction as chosen
     else:
         from flows.pipeline import pipeline as chosen
-    return chosen(run.source, run.out, run.settings, run.limit)
+    return chosen(run.source, run.out, run.settings, run.limit, run.prune)
 
 
 def show(figures: dict[str, Any], console: Console) -> None:
@@ -190,6 +193,8 @@ def show(figures: dict[str, Any], console: Console) -> None:
         )
     if told := off_by(figures["forecast_s"], figures["took_s"]):
         console.print(told, highlight=False)
+    if figures["pruned"]:
+        console.print(f"{figures['pruned']} pruned: no longer in {figures['source']}", highlight=False, soft_wrap=True)
     if figures["reused"] == figures["videos"] and figures["videos"]:
         console.print("Everything was reused; nothing was computed.")
     if figures["report"]:

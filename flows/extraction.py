@@ -33,6 +33,7 @@ def extraction(
     out: str,
     settings: Settings | None = None,
     limit: Annotated[int, Field(ge=1)] | None = None,
+    prune: bool = False,
 ) -> Any:
     """Extract every video of `source` that is new or changed, and put its rows into the tables under `out`.
 
@@ -41,8 +42,9 @@ def extraction(
         out: Folder or URL of the tables and the report.
         settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
         limit: Only the first so many videos of the source; left out, all of them.
+        prune: On, videos that came from this source and are no longer in it leave every table; not with a limit.
     """
-    with session("extract", source, out, settings, limit) as run:
+    with session("extract", source, out, settings, limit, prune) as run:
         run.ledger.note_plan()
         todo = [planned.video.video_id for planned in run.plan.todo]
         following = Following(run, "extraction", len(todo))

@@ -9,16 +9,19 @@ from flows.session import Session
 
 def figures_of(run: Session) -> dict[str, Any]:
     counts = run.results.counts
-    storage = run.tables.storage
+    storage, gone = run.tables.storage, run.gone
     return {
         "command": run.command,
         "run_id": run.run_id,
+        "source": run.source,
         "out": run.out,
         "videos": run.videos,
         "done": len(counts.done),
         "reused": len(counts.reused),
         "failed": len(counts.failed),
         "classified": counts.classified,
+        "pruned": len(gone.video_ids),
+        "not_pruned": gone.why_not,
         "failures": [failure.model_dump() for failure in counts.failures],
         "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())},
         "cache_saved_s": round(counts.cache_saved_s, 3),

@@ -26,6 +26,7 @@ class Ledger:
         """Put down what could not be catalogued, and take out what has been mended."""
         if "catalog" not in self._noted:
             self._noted.add("catalog")
+            _ = self._run.gone  # before anything is published
             self._note_failures(self._run.catalog.failures)
 
     def note_plan(self) -> None:

@@ -23,6 +23,7 @@ def pipeline(
     out: str,
     settings: Settings | None = None,
     limit: Annotated[int, Field(ge=1)] | None = None,
+    prune: bool = False,
 ) -> Any:
     """Classify and extract every video of `source` that is new or changed, and analyse what is there meanwhile.
 
@@ -33,13 +34,14 @@ def pipeline(
         out: Folder or URL of the tables and the report.
         settings: What differs from the defaults; left out, the defaults and what the worker's environment says.
         limit: Only the first so many videos of the source; left out, all of them.
+        prune: On, videos that came from this source and are no longer in it leave every table; not with a limit.
 
     Returns:
         The run's summary.
     """
-    with session("run", source, out, settings, limit) as run:
-        classification(source, out, settings, limit)
-        with in_background(extraction, source, out, settings, limit, stop=run.close) as extracting:
+    with session("run", source, out, settings, limit, prune) as run:
+        classification(source, out, settings, limit, prune)
+        with in_background(extraction, source, out, settings, limit, prune, stop=run.close) as extracting:
             while run.wait_for_templates(extracting):
                 analysis(out, settings, final=False)
         analysis(out, settings, final=True)

@@ -9,6 +9,7 @@ import typer
 from flows.forecast import minutes
 from flows.outlook import outlook
 from flows.plan import Plan, planning
+from flows.pruning import Gone, gone
 from flows.session import looking
 from tasks.content import ContentHashes
 from tasks.keys import EXTRACTION_STAGES
@@ -17,16 +18,17 @@ from tasks.settings import Settings
 SHOWN = 20  # videos that are named one by one
 
 
-def preview(source: str, out: str, settings: Settings, limit: int | None) -> dict[str, Any]:
+def preview(source: str, out: str, settings: Settings, limit: int | None, prune: bool = False) -> dict[str, Any]:
     """The plan in figures. Files are hashed whose hash is not known, and headers read; nothing is computed or written.
 
     Raises UsageError for a bad source, output or cache.
     """
-    run = looking(source, out, settings, limit)
+    run = looking(source, out, settings, limit, prune)
     catalog, plan = run.catalog, Plan()
     hashes = ContentHashes(run.folder / "hashes.sqlite")
     for _ in planning(catalog, run.tables, hashes, run.models, run.settings, plan):
         pass
+    told_gone = gone(catalog, run.tables, run.run_id) if prune else Gone()
     works, foreseen = outlook(run, plan.todo, sampled=None)
     todo = [work for work in works if work.stages]
     lengths = [work.duration_s for work in todo if work.duration_s is not None]
@@ -41,6 +43,8 @@ def preview(source: str, out: str, settings: Settings, limit: int | None) -> dic
         "unreadable": [
             {"video_id": item.video_id, "message": item.message} for item in [*catalog.rejected, *plan.failures]
         ],
+        "to_prune": list(told_gone.video_ids),
+        "not_pruned": told_gone.why_not,
         "to_classify": len(run.niches.wanting),
         "todo_s": sum(lengths),
         "unknown_lengths": len(todo) - len(lengths),
@@ -66,6 +70,10 @@ def show(told: dict[str, Any]) -> None:
         f"{told['videos']} videos in {told['source']}: {told['todo']} to do, {told['reused']} to reuse, "
         f"{len(quarantined)} quarantined, {len(unreadable)} unreadable; {told['to_classify']} to classify"
     )
+    if told["not_pruned"]:
+        typer.echo(told["not_pruned"])
+    if told["to_prune"]:
+        typer.echo(f"to prune   {len(told['to_prune'])}: no longer in {told['source']}")
     for note in told["notes"]:
         typer.echo(note)
     for video_id in quarantined[:SHOWN]:

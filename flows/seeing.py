@@ -91,7 +91,9 @@ def _report_url(out: str, report: str | None) -> str | None:
 
 
 def _markdown(name: str, figures: dict[str, Any], report: str | None) -> str:
-    rows = "\n".join(f"| {key} | {figures[key]} |" for key in ("videos", "done", "reused", "failed", "classified"))
+    rows = "\n".join(
+        f"| {key} | {figures[key]} |" for key in ("videos", "done", "reused", "failed", "classified", "pruned")
+    )
     stages = "\n".join(f"| {stage} | {seconds:.1f} |" for stage, seconds in figures["stage_seconds"].items())
     link = f"\nReport: [{report}]({report})\n" if report else ""
     return f"# {name} {figures['run_id']}\n\n| | videos |\n|---|---|\n{rows}\n\n| stage | CPU seconds |\n|---|---|\n{stages or '| none | 0 |'}\n{link}"

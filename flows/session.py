@@ -25,6 +25,7 @@ from flows.ledger import Ledger
 from flows.niches import Niches
 from flows.plan import Plan, Planned, planning
 from flows.progress import Progress
+from flows.pruning import Gone, gone
 from flows.results import Results
 from tasks.addresses import local_path
 from tasks.analysis import summary
@@ -53,9 +54,18 @@ class Session:
     """
 
     def __init__(
-        self, command: str, source: str | None, out: str, settings: Settings, limit: int | None = None
+        self,
+        command: str,
+        source: str | None,
+        out: str,
+        settings: Settings,
+        limit: int | None = None,
+        prune: bool = False,
     ) -> None:
+        if prune and limit is not None:
+            raise UsageError("--prune with --limit: what is beyond the limit would be taken to be gone; leave one out")
         self.command, self.source, self.out, self.settings, self.limit = command, source, out, settings, limit
+        self.prune = prune
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self.progress: Progress = Progress()
@@ -84,6 +94,19 @@ class Session:
     @cached_property
     def before(self) -> summary.Before:
         return summary.before(self.tables)
+
+    @cached_property
+    def gone(self) -> Gone:
+        """The videos that the source no longer has; with `prune` they are taken out of the tables when this is asked for."""
+        if not self.prune:
+            return Gone()
+        _ = self.before  # before anything is removed
+        found = gone(self.catalog, self.tables, self.run_id)
+        if found.why_not:
+            self.progress.say(found.why_not)
+        if found.video_ids:
+            self.tables.remove(found.video_ids)
+        return found
 
     @cached_property
     def folder(self) -> Path:
@@ -293,7 +316,7 @@ def _pass_on(done: Future[list[StageOutcome]], waiting: Future[list[StageOutcome
         waiting.set_result(done.result())
 
 
-def looking(source: str | None, out: str, settings: Settings, limit: int | None = None) -> Session:
+def looking(source: str | None, out: str, settings: Settings, limit: int | None = None, prune: bool = False) -> Session:
     """A session for those who only look: its tables are read, nothing is fetched, and no pool is started.
 
     Weights that are missing are not fetched, so that `auto` may choose another engine than the run would; the choice's
@@ -301,21 +324,26 @@ def looking(source: str | None, out: str, settings: Settings, limit: int | None 
     """
     text = settings.text.model_copy(update={"download": False})
     speech = settings.speech.model_copy(update={"download": False})
-    opened = Session("run", source, out, settings.model_copy(update={"text": text, "speech": speech}), limit)
+    opened = Session("run", source, out, settings.model_copy(update={"text": text, "speech": speech}), limit, prune)
     opened.tables = Tables(out, read_only=True)
     return opened
 
 
 @contextmanager
 def session(
-    command: str, source: str | None, out: str, settings: Settings | None, limit: int | None = None
+    command: str,
+    source: str | None,
+    out: str,
+    settings: Settings | None,
+    limit: int | None = None,
+    prune: bool = False,
 ) -> Iterator[Session]:
     """The open session, or a new one that lasts for the block and leaves a row in `runs`."""
     active = _active.get()
     if active is not None:
         yield active
         return
-    with use(Session(command, source, out, completed(settings), limit)) as opened:
+    with use(Session(command, source, out, completed(settings), limit, prune)) as opened:
         yield opened
 
 
