@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
@@ -31,6 +32,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("s3", "s3a"), _S3),
     **dict.fromkeys(("gs", "gcs", "abfs", "abfss", "az", "adl", "http", "https", "hf", "oss"), _NO_LISTINGS),
 }
+_REQUEST = re.compile(r"(https?://[^\s?\"']+)\?[^\s\"']*")  # what was asked of a store is no news
 _CHANGED = "It was replaced while the run was under way; run the same command again."
 
 
@@ -81,7 +83,8 @@ def _error_of(address: str, error: Exception) -> Exception:
     if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, (OSError, ValueError)):
         error = error.__cause__  # what aiohttp says is told so
     where, kind = masked(address), type(error).__name__
-    reason = masked(str(error.strerror if isinstance(error, OSError) and error.strerror else error)) or kind
+    words = str(error.strerror if isinstance(error, OSError) and error.strerror else error)
+    reason = masked(_REQUEST.sub(r"\1", words)) or kind
     scheme = scheme_of(address)
     if isinstance(error, ImportError):
         if scheme in _EXTRAS:

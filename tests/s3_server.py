@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Store:
     requests: Requests
     bucket: str = "reels"
 
-    @property
+    @cached_property
     def files(self) -> Any:
         return fsspec.filesystem("s3", use_listings_cache=False, skip_instance_cache=True)
 
