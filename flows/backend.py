@@ -45,11 +45,15 @@ class Backend:
         """The processes that hold the devices; None where the models run in the CPU processes."""
         if not self.on_device:
             return None
-        slots = max(1, device_count() if self._cuda else 1)
-        pools = [self._pool(f"gpu-{slot}", 1, self.settings.limits.device_mb) for slot in range(slots)]
-        # every run of this user on this machine sees the same locks, whatever its cache
-        locks = private_folder(Path(platformdirs.user_cache_dir("reelscope")))
-        return Device(pools, self.settings.pools.batch_size, locks)
+        pools = [self._pool(f"gpu-{slot}", 1, self.settings.limits.device_mb) for slot in range(self._slots())]
+        return Device(pools, self.settings.pools.batch_size, self._locks())
+
+    def _slots(self) -> int:
+        return max(1, device_count() if self._cuda else 1)
+
+    def _locks(self) -> Path | None:
+        """Every run of this user on this machine sees the same locks, whatever its cache."""
+        return private_folder(Path(platformdirs.user_cache_dir("reelscope")))
 
     def _pool(self, name: str, workers: int, memory_mb: float) -> WorkerPool:
         if self._stopped:
@@ -102,5 +106,8 @@ class Backend:
             self.cpu.stop()
         if self._used:
             self._used.stop()
+        self._remove_spool()
+
+    def _remove_spool(self) -> None:
         if "_spool" in self.__dict__:
             shutil.rmtree(self._spool, ignore_errors=True)

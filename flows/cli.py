@@ -43,6 +43,9 @@ SpeechEngine = Annotated[
     ),
 ]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Videos per task run.")]
+Runner = Annotated[
+    str | None, typer.Option("--runner", metavar="local|ray", help="Work on this machine, or on a Ray cluster.")
+]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="Only the first N videos of the source.")]
 Prune = Annotated[
     bool, typer.Option("--prune", help="Remove the rows of videos that came from SOURCE and are no longer in it.")
@@ -62,6 +65,7 @@ def run(
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
+    runner: Runner = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
     prune: Prune = False,
@@ -69,7 +73,7 @@ def run(
 ) -> None:
     """The whole pipeline: niches, templates, clusters, tables and the report."""
     settings = settings_of(
-        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size
+        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size, runner=runner
     )
     prepare_forking()
     from flows.command import carry_out
@@ -109,13 +113,16 @@ def extract(
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
+    runner: Runner = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
     prune: Prune = False,
     as_json: AsJson = False,
 ) -> None:
     """How each video is built: shots, on-screen text, speech, sound and look."""
-    settings = settings_of(config, overrides, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size)
+    settings = settings_of(
+        config, overrides, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size, runner=runner
+    )
     prepare_forking()
     from flows.command import carry_out
 
@@ -142,10 +149,11 @@ def retry(
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
+    runner: Runner = None,
     as_json: AsJson = False,
 ) -> None:
     """Only what failed, also what is no longer tried by itself."""
-    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech)
+    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, runner=runner)
     from flows.command import carry_out, existing
     from flows.retry import failed_videos
 
@@ -164,6 +172,7 @@ def plan(
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
+    runner: Runner = None,
     batch_size: BatchSize = None,
     limit: Limit = None,
     prune: Prune = False,
@@ -171,7 +180,7 @@ def plan(
 ) -> None:
     """What a run would do and reuse, and what it will take, going by past runs; nothing is computed."""
     settings = settings_of(
-        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size
+        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size, runner=runner
     )
     from flows.preview import preview, show
 
@@ -289,6 +298,7 @@ SHORT = {
     "ocr": "text.engine",
     "speech": "speech.engine",
     "batch_size": "pools.batch_size",
+    "runner": "pools.runner",
 }
 
 

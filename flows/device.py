@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,10 +49,11 @@ class Device:
     """One slot per device, each with a process that keeps its models.
 
     The stage that more videos wait for has the next turn, with up to `videos` of them. A slot is held through a file,
-    by one turn of one run on this machine at a time.
+    by one turn of one run on this machine at a time. locks: folder of these files; None where who gave the slots sees to it,
+    and a process sees its own device alone.
     """
 
-    def __init__(self, pools: Sequence[WorkerPool], videos: int, locks: Path) -> None:
+    def __init__(self, pools: Sequence[WorkerPool], videos: int, locks: Path | None) -> None:
         self.pools = pools
         self.turns: list[Turn] = []
         self._videos, self._locks = videos, locks
@@ -88,7 +90,7 @@ class Device:
             pool.stop()
 
     def _serve(self, slot: int) -> None:
-        lock = FileLock(str(self._locks / f"device-{slot}.lock"))
+        lock = FileLock(str(self._locks / f"device-{slot}.lock")) if self._locks else nullcontext()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or any(self._waiting.values()))
@@ -145,8 +147,8 @@ class Device:
     def _placed(self, job: Job, slot: int) -> Job:
         """The job with the models on the slot's device."""
         place = f"cuda:{slot}"
-        if len(self.pools) > 1 and job.ocr.device == "cuda":
+        if self._locks and len(self.pools) > 1 and job.ocr.device == "cuda":
             job = replace(job, ocr=replace(job.ocr, device=place))
-        if len(self.pools) > 1 and job.speech.device == "cuda":
+        if self._locks and len(self.pools) > 1 and job.speech.device == "cuda":
             job = replace(job, speech=replace(job.speech, device=place))
         return job

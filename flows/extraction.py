@@ -54,11 +54,12 @@ def extraction(
             stages += [read_batch, hear_batch]
             for stage in ("text", "speech"):
                 run.progress.begin(stage, len(todo))
+        in_flight = WINDOW + run.settings.pools.ahead + run.settings.workers // run.settings.pools.batch_size
         for batch in batches(todo, run.settings.pools.batch_size):
             extracted: list[PrefectFuture[Any]] = [stage.submit(batch) for stage in stages]
             published = publish_batch.submit(batch, wait_for=extracted)  # type: ignore[call-overload]
             window.append((batch, [*extracted, published]))
-            if len(window) >= WINDOW + run.settings.pools.ahead:
+            if len(window) >= in_flight:
                 settle(window, following)
         while window:
             settle(window, following)

@@ -171,10 +171,10 @@ class WorkerPool:
             if order.tries and not guilty:
                 self._queue(order)
             else:
-                self._settle(order, [_lost(order, self._death(order, found_mb, error.exitcode))])
+                self._settle(order, [lost(order.job, order.stage, self._death(order, found_mb, error.exitcode))])
         except TimeoutError:
             late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
-            self._settle(order, [_lost(order, late)])
+            self._settle(order, [lost(order.job, order.stage, late)])
         except BrokenProcessPool:
             self._replace(pool)
         except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
@@ -235,9 +235,10 @@ class WorkerPool:
                 order.outcome.set_result(outcomes or [])
 
 
-def _lost(order: _Order, error: Exception) -> StageOutcome:
-    lost = failure(order.job.video_id, order.job.uri, order.stage, error)
-    return StageOutcome(stage=order.stage, result=None, failure=lost, wall_s=0.0, cpu_s=0.0)
+def lost(job: Any, stage: str, error: Exception) -> StageOutcome:
+    """What is said of a job whose worker was lost."""
+    told = failure(job.video_id, job.uri, stage, error)
+    return StageOutcome(stage=stage, result=None, failure=told, wall_s=0.0, cpu_s=0.0)
 
 
 def _begin(slots: Any) -> None:

@@ -12,11 +12,11 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import platformdirs
 
-from flows import metrics
+from flows import distributed, metrics
 from flows.backend import Backend
 from flows.batches import Batch
 from flows.claims import Claims
@@ -43,6 +43,7 @@ from tasks.storage import private_folder
 from tasks.tables import Tables
 from tasks.versions import versions
 
+T = TypeVar("T")
 _active: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
@@ -64,8 +65,10 @@ class Session:
     ) -> None:
         if prune and limit is not None:
             raise UsageError("--prune with --limit: what is beyond the limit would be taken to be gone; leave one out")
-        self.command, self.source, self.out, self.settings, self.limit = command, source, out, settings, limit
+        self.command, self.source, self.out, self.limit = command, source, out, limit
         self.prune = prune
+        self.distributed = settings.pools.runner == "ray" and command in ("run", "extract")
+        self.settings = distributed.joined(settings) if self.distributed else settings
         self.started_at = datetime.now(UTC)
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self.progress: Progress = Progress()
@@ -120,11 +123,15 @@ class Session:
 
     @cached_property
     def ocr(self) -> OcrChoice:
-        return choose_ocr(self.settings.text)
+        return self._choose(choose_ocr, self.settings.text)
 
     @cached_property
     def speech(self) -> SpeechChoice:
-        return choose_speech(self.settings.speech)
+        return self._choose(choose_speech, self.settings.speech)
+
+    def _choose(self, choose: Callable[[Any], T], settings: Any) -> T:
+        """Engines are chosen where they will run."""
+        return distributed.there(choose, settings) if self.distributed else choose(settings)
 
     @cached_property
     def niches(self) -> Niches:
@@ -138,7 +145,8 @@ class Session:
     def backend(self) -> Backend:
         if self._closed:
             raise PoolStopped("the run was stopped")
-        return Backend(self.settings, self.ocr, self.speech, self.folder, self.run_id)
+        kind = distributed.RayBackend if self.distributed else Backend
+        return kind(self.settings, self.ocr, self.speech, self.folder, self.run_id)
 
     @cached_property
     def claims(self) -> Claims:

@@ -94,11 +94,23 @@ class Cache(Section):
 class Pools(Section):
     """Who works on what."""
 
-    workers: int = Field(default=0, ge=0, le=256, description="CPU worker processes; 0 means one per core.")
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="CPU worker processes; 0 means one per core of the machine, or of the cluster.",
+    )
     batch_size: int = Field(default=8, ge=1, le=1000, description="Videos per task run.")
     gpu: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="GPU pool for OCR and speech: auto = where CUDA is, on = also on a CPU, off = never.",
+    )
+    runner: Literal["local", "ray"] = Field(
+        default="local", description="Where the work is done: on this machine, or on the nodes of a Ray cluster."
+    )
+    address: str = Field(
+        default="auto",
+        description="Ray: HOST:PORT of the cluster's head; auto = the cluster that this machine is part of.",
     )
     ahead: int = Field(default=2, ge=1, le=64, description="Batches that may be decoded ahead of the GPU pool.")
 
