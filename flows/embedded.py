@@ -7,7 +7,10 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
+
+from filelock import FileLock
 
 
 def follow(parent_pid: int) -> None:
@@ -35,6 +38,13 @@ def soon_again(app: Any) -> Any:
     return answer
 
 
+def release_once(lock: FileLock, ready: Callable[[], bool]) -> None:
+    """The system releases it where we end before."""
+    while not ready():
+        time.sleep(0.05)
+    lock.release()
+
+
 def main() -> None:
     descriptor, parent_pid = int(sys.argv[1]), int(sys.argv[2])
     threading.Thread(target=follow, args=(parent_pid,), daemon=True).start()
@@ -52,9 +62,16 @@ def main() -> None:
     }
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.settings import PREFECT_HOME
 
+    server = uvicorn.Server(uvicorn.Config(soon_again(create_app()), log_level="error"))
+    # of two servers that bring one database up to date at once, one fails
+    starting = FileLock(PREFECT_HOME.value() / ".reelscope-starting.lock", thread_local=False)
+    PREFECT_HOME.value().mkdir(parents=True, exist_ok=True)
+    starting.acquire()
+    threading.Thread(target=release_once, args=(starting, lambda: server.started), daemon=True).start()
     with socket.socket(fileno=descriptor) as listening:  # by the run, so that no request is refused before we answer
-        uvicorn.Server(uvicorn.Config(soon_again(create_app()), log_level="error")).run(sockets=[listening])
+        server.run(sockets=[listening])
 
 
 if __name__ == "__main__":
