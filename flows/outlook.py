@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ROWS = 20_000  # the last so many videos tell the rates
 SAMPLED = 200  # videos that a run looks at for its forecast, however many it has to do
+HEADER_MB = 0.25  # that are asked of a remote file at once for its header
 LOOKERS = 8  # threads that look into headers and the cache
 
 
@@ -52,16 +53,15 @@ def works_of(run: Session, todo: Sequence[Planned]) -> list[Work]:
 
 
 def header_s(video: Video, settings: Settings) -> float | None:
-    """The length that the header of a local file promises; None where it promises none or cannot be read."""
+    """The length that a file's header promises; None where it promises none or cannot be read."""
     from tasks.extraction.decode import Media
 
-    path = local_path(video.location)
-    if path is None:
-        return None
+    sources = settings.sources.model_copy(update={"block_mb": HEADER_MB})
     try:
-        with Media(path, settings.sources, settings.decode, sound=False) as media:
+        place = local_path(video.location) or video.location
+        with Media(place, sources, settings.decode, sound=False) as media:
             return media.expected_duration_s
-    except ReelscopeError:  # why it cannot be read is said when it is extracted
+    except (ReelscopeError, OSError):  # why it cannot be read is said when it is extracted
         return None
 
 

@@ -25,7 +25,7 @@ from tasks.addresses import ADVICE, REFUSED, local_path, masked
 from tasks.errors import StorageError, UnreadableSource, UsageError
 from tasks.identity import modified_s
 from tasks.records import Record
-from tasks.remote import as_storage, as_usage, has, pages, reach, told
+from tasks.remote import as_storage, as_usage, has, line_of, pages, reach, told
 
 if TYPE_CHECKING:
     from prefect.filesystems import LocalFileSystem
@@ -122,7 +122,8 @@ class ResultCache:
             self._note_use(path)
             return entry
         except (ValueError, OSError, UnreadableSource) as error:  # pydantic's ValidationError is a ValueError
-            log.warning("cache entry %s cannot be read and is computed again: %s", key, str(error).splitlines()[0])
+            reason = str(error).splitlines()[0] if isinstance(error, ValueError) else line_of(error)
+            log.warning("cache entry %s cannot be read and is computed again: %s", key, reason)
             return None
 
     def _content(self, path: str) -> bytes | None:

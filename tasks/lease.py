@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from tasks.errors import ReelscopeError, StorageError
-from tasks.remote import as_storage, is_s3, told
+from tasks.remote import as_storage, is_s3, line_of, told
 
 log = logging.getLogger("reelscope.storage")
 
@@ -97,7 +97,7 @@ class Lease:
                 elif self._look() == self._tag:
                     self._files.rm_file(self._path)
         except (ReelscopeError, OSError) as error:  # it runs out by itself
-            log.warning("the lock is left to run out: %s", error)
+            log.warning("the lock is left to run out: %s", line_of(error))
 
     def _beat(self, ended: threading.Event) -> None:
         """Signs of life until the end, or until one was refused: then the object is another run's."""
@@ -110,7 +110,7 @@ class Lease:
                         return
                 self._beaten_s = began_s
             except (ReelscopeError, OSError) as error:
-                log.warning("the lock could not be renewed: %s", error)
+                log.warning("the lock could not be renewed: %s", line_of(error))
 
     def _create(self) -> bool:
         return self._put(None)

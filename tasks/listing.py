@@ -14,7 +14,7 @@ from tasks.errors import NotAVideo, ReelscopeError, UnreadableSource, UsageError
 from tasks.found import Found
 from tasks.identity import Info, identity, modified_s
 from tasks.records import Metadata
-from tasks.remote import as_usage, is_s3, open_files, pages, told
+from tasks.remote import as_usage, is_s3, line_of, open_files, pages, told
 from tasks.settings import Sources
 from tasks.sidecar import MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, parse_sidecar
 
@@ -135,7 +135,7 @@ def _with_metadata(files: Any, uri: str, listed: _Listed, sidecar: _Listed | Non
         try:
             explicit_id, metadata = _read(files, where, sidecar, PurePosixPath(listed.relative).stem)
         except (UnreadableSource, OSError) as error:
-            warning = error if isinstance(error, ReelscopeError) else UnreadableSource(str(error.strerror or error))
+            warning = error if isinstance(error, ReelscopeError) else UnreadableSource(line_of(error))
     return Found(
         uri,
         listed.relative,
@@ -180,7 +180,7 @@ def remote_file(address: str, uri: str, metadata: Metadata | None, video_id: str
         return Found(shown, relative, None, None, metadata, video_id, error)
     except OSError as error:
         advice = "Check the address and your access, or copy the file to a local folder."
-        problem = UnreadableSource(str(error.strerror or error), advice)
+        problem = UnreadableSource(line_of(error), advice)
         return Found(shown, relative, None, None, metadata, video_id, problem)
     listed = _listed(address, name, relative, info)
     mtime_ns = None if listed.mtime_s is None else int(listed.mtime_s * 1e9)

@@ -119,30 +119,30 @@ def _error_of(address: str, error: Exception) -> Exception:
             f"{where}: {reason}",
             "Correct the address: a local path, or a URL that fsspec knows; or use a local folder.",
         )
-    number = error.errno if isinstance(error, OSError) and error.errno else errno.EIO
-    return (
-        type(error)(number, f"{where}: {reason}") if type(error) in _BUILT_IN else OSError(number, f"{where}: {reason}")
-    )
+    number = error.errno if isinstance(error, OSError) and error.errno else None
+    number = number or (errno.ETIMEDOUT if isinstance(error, TimeoutError) else errno.EIO)
+    return OSError(number, reason, where)  # Python makes the kind of it that the number has
 
 
-#: OSErrors of Python's own, whose kind is kept.
-_BUILT_IN = frozenset(
-    {OSError, TimeoutError, ConnectionError, ConnectionResetError, ConnectionRefusedError, BlockingIOError}
-)
+def line_of(error: ReelscopeError | OSError) -> str:
+    """The address and what is wrong with it, as one line."""
+    if isinstance(error, ReelscopeError):
+        return error.message
+    return ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
 
 
 def as_usage(what: str, error: ReelscopeError | OSError) -> UsageError:
     """What `told` has raised, as the one line that refuses a command. what: `source`, `output`, ..."""
     if isinstance(error, ReelscopeError):
         return UsageError(f"{what} {error.message}. {error.advice}")
-    return UsageError(f"{what} {error.strerror or error}")
+    return UsageError(f"{what} {line_of(error)}")
 
 
 def as_storage(error: ReelscopeError | OSError) -> StorageError:
     """The same for what a run could not write or read of its own."""
     if isinstance(error, ReelscopeError):
         return StorageError(error.message, error.advice)
-    return StorageError(str(error.strerror or error))
+    return StorageError(line_of(error))
 
 
 def reach(address: str) -> tuple[Any, str]:

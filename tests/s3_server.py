@@ -14,6 +14,8 @@ from typing import Any
 
 import fsspec
 
+from tasks.tables import Tables, VideoRows
+
 SECRET = "sEcReT-aCcEsS-kEy-of-the-tests"
 KEY = "AKIDTESTS"
 COLOURS = re.compile("\x1b\\[[0-9;]*m")
@@ -99,3 +101,10 @@ def running() -> Iterator[Store]:
         log.propagate = passed_on
         os.environ.clear()
         os.environ.update(before)
+
+
+def publish_many(out: str, name: str, number: int) -> None:
+    """What a process does that writes into an OUT beside others; here, so that it starts with few imports."""
+    tables = Tables(out)
+    for at in range(number):
+        tables.publish([VideoRows({"video_id": f"{name}-{at}", "uri": f"{name}-{at}.mp4", "status": "complete"})])
