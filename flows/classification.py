@@ -56,8 +56,7 @@ def classification(
 def classify_batch(batch: Batch) -> None:
     """Find the niches of a batch; its text is made into vectors at once."""
     run = current()
-    by_id = {video.video_id: video for video in run.catalog.videos}
-    videos = [by_id[video_id] for video_id in batch.video_ids]
+    videos = [run.niches.by_id[video_id] for video_id in batch.video_ids]
     for video, niche in zip(videos, run.niches.classifier.classify([video.metadata for video in videos]), strict=True):
         run.niches.note(video, niche)
     run.progress.advance("classification", len(videos))

@@ -31,6 +31,10 @@ class Niches:
         return load_classifier(self._settings)
 
     @cached_property
+    def by_id(self) -> dict[str, Video]:
+        return {video.video_id: video for video in self._catalog.videos}
+
+    @cached_property
     def _identity(self) -> str:
         return niches_of(self._settings).identity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from contextlib import closing
+import threading
 from pathlib import Path
 
 from tasks.addresses import local_path, masked
@@ -18,34 +18,27 @@ HASHED_AT_ONCE = 1 << 20
 
 
 class ContentHashes:
-    """A small database of known hashes in the local cache folder; many processes may share it."""
+    """A small database of known hashes in the local cache folder; many processes and threads may share it."""
 
     def __init__(self, database: Path) -> None:
         database.parent.mkdir(parents=True, exist_ok=True)
-        self._database = database
+        self._lock = threading.Lock()
         try:
-            self._create()
+            self._connection = _opened(database)
         except sqlite3.DatabaseError:  # it only remembers what can be computed again
             database.unlink()
-            self._create()
-
-    def _create(self) -> None:
-        with closing(self._connect()) as connection, connection:
-            connection.execute("pragma journal_mode=wal")
-            connection.execute(
-                "create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)"
-            )
+            self._connection = _opened(database)
 
     def known(self, place: str, size_bytes: int, mtime_ns: int) -> str | None:
-        with closing(self._connect()) as connection:
-            row = connection.execute(
+        with self._lock:
+            row = self._connection.execute(
                 "select hash from hashes where path = ? and size = ? and mtime_ns = ?",
                 (place, size_bytes, mtime_ns),
             ).fetchone()
         return row[0] if row else None
 
     def _remember(self, place: str, size_bytes: int, mtime_ns: int, computed: str) -> None:
-        with closing(self._connect()) as connection, connection:
+        with self._lock, self._connection as connection:
             row = (place, size_bytes, mtime_ns, computed)
             connection.execute("insert or replace into hashes values (?, ?, ?, ?)", row)
 
@@ -92,5 +85,19 @@ class ContentHashes:
             self._remember(place, video.size_bytes, video.mtime_ns, computed)
         return computed
 
-    def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._database, timeout=30)
+
+def _opened(database: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(database, timeout=30, check_same_thread=False)
+    try:
+        connection.execute("pragma journal_mode=wal")
+        connection.execute(
+            "pragma synchronous=normal"
+        )  # the disk is not waited for: what a power cut takes is computed again
+        with connection:
+            connection.execute(
+                "create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)"
+            )
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection

@@ -24,7 +24,7 @@ from tasks.records import Failure
 from tasks.schemas import TABLES
 from tasks.storage import Storage
 
-PART_VIDEOS = 2000
+PART_VIDEOS = 500  # a part is written anew with every batch that comes to it
 PART_RUNS = 1000
 #: In OUT while videos are removed: which, so that the next start goes on where a run was killed.
 REMOVING = ".removing.json"
@@ -48,6 +48,7 @@ class VideoRows:
 @dataclass
 class _Index:
     part_of: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, list[str]] = field(default_factory=dict)  # by part
     rows: dict[str, Row] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     stamps: dict[str, object] = field(default_factory=dict)
@@ -65,6 +66,7 @@ class Tables:
         self.storage = Storage(out, read_only)
         self.parts = Parts(self.storage)
         self._index = _Index()
+        self._ledger: tuple[object, pa.Table] | None = None
         self._thread_lock = threading.RLock()
         self._process_lock = self.storage.lock()
         with self._locked():
@@ -149,7 +151,10 @@ class Tables:
         counted on their own: the count begins anew where they take turns with others.
         """
         with self._locked():
-            old = {(row["video_id"], row["stage"]): row for row in self.read("failures").to_pylist()}
+            table = self._failures()
+            ids = {item.video_id for item in failures} | {video_id for video_id, _ in cleared}
+            touched = pc.is_in(table["video_id"], value_set=pa.array(sorted(ids), pa.string()))
+            old = {(row["video_id"], row["stage"]): row for row in table.filter(touched).to_pylist()}
             rows = {key: row for key, row in old.items() if key not in cleared}
             for item in failures:
                 key = (item.video_id, item.stage)
@@ -169,7 +174,16 @@ class Tables:
                 )
                 rows[key] = item.model_dump() | {"attempts": attempts, "run_id": run_id, "failed_at": datetime.now(UTC)}
             if rows != old:
-                self.replace("failures", table_of("failures", [rows[key] for key in sorted(rows)]))
+                others = table.filter(pc.invert(touched))
+                new = pa.concat_tables([others, table_of("failures", [rows[key] for key in sorted(rows)])])
+                self.replace("failures", new.sort_by([("video_id", "ascending"), ("stage", "ascending")]))
+
+    def _failures(self) -> pa.Table:
+        """The table `failures`, read again when another run has written it."""
+        stamps = self.storage.stamps("failures", ".parquet")
+        if self._ledger is None or self._ledger[0] != stamps:
+            self._ledger = stamps, self.read("failures")
+        return self._ledger[1]
 
     def record_run(self, row: Row) -> None:
         """Write or renew the row of one run."""
@@ -226,8 +240,9 @@ class Tables:
             if index.stamps.get(part) == stamp:
                 continue
             rows = self.parts.read("videos", part, list(self.INDEXED)).to_pylist()
-            for video_id in [video_id for video_id, where in index.part_of.items() if where == part]:
+            for video_id in index.ids.get(part, ()):
                 del index.part_of[video_id], index.rows[video_id]
+            index.ids[part] = [row["video_id"] for row in rows]
             for row in rows:
                 if part in self._robbed:
                     row["input_hash"] = None
@@ -242,6 +257,7 @@ class Tables:
         if index.sizes.get(last, 0) >= PART_VIDEOS:
             last = _next(last)
         index.part_of[video_id], index.rows[video_id] = last, {}
+        index.ids.setdefault(last, []).append(video_id)
         index.sizes[last] = index.sizes.get(last, 0) + 1
         return last
 
