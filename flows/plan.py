@@ -50,10 +50,11 @@ def planning(
         if row["stage"] not in ("catalog", "metadata") and blames_content(row["error_type"]):
             key = (row["video_id"], row["input_hash"])
             attempts[key] = max(attempts.get(key, 0), row["attempts"])
+    keys = keys_of(models, settings)
     limits, once = settings.limits, settings.limits.model_copy(update={"io_tries": 1})
     for video in sorted(catalog.videos, key=lambda video: (-(video.size_bytes or 0), video.video_id)):
         try:
-            planned = inputs_of(video, hashes, models, settings, limits)
+            planned = inputs_of(video, hashes, models, settings, limits, keys)
             limits = settings.limits
         except ReelscopeError as error:
             if isinstance(error, SourceUnreachable):
@@ -76,13 +77,21 @@ def inputs_of(
     models: Mapping[str, str],
     settings: Settings,
     limits: Limits | None = None,
+    keys: Mapping[str, StageInputs] | None = None,
 ) -> Planned:
     """Raises UnreadableSource for a file that cannot be read, and SourceUnreachable after as many tries as allowed.
 
-    limits: of these tries; those of the settings where it is left out.
+    limits: of these tries; those of the settings where it is left out. keys: as `keys_of` gives them, for those who ask
+    for many videos.
     """
     content = patiently(
         lambda: hashes.of_video(video, settings.sources), video.video_id, video.uri, limits or settings.limits
     )
-    inputs = {stage: stage_inputs(stage, content, settings, models.get(stage, "")) for stage in EXTRACTION_STAGES}
+    keys = keys or keys_of(models, settings)
+    inputs = {stage: keys[stage].model_copy(update={"content": content}) for stage in EXTRACTION_STAGES}
     return Planned(video.model_copy(update={"content_hash": content}), inputs)
+
+
+def keys_of(models: Mapping[str, str], settings: Settings) -> dict[str, StageInputs]:
+    """What the stages of all videos depend on; their content is still to be put in."""
+    return {stage: stage_inputs(stage, "", settings, models.get(stage, "")) for stage in EXTRACTION_STAGES}
