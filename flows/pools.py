@@ -7,13 +7,14 @@ and goes on.
 from __future__ import annotations
 
 import ctypes
+import math
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, TimeoutError
+from concurrent.futures import CancelledError, Future, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
@@ -25,7 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 from threadpoolctl import threadpool_limits
 
 from flows.forking import SINGLE, forking, prepare_forking
-from flows.memory import MemoryWatch, held_mb
+from flows.watch import Watch, held_mb
 from tasks.catalog import failure
 from tasks.errors import DeviceLost, MemoryExceeded, PoolStopped, ReelscopeError, VideoTimeout, WorkerDied
 from tasks.records import StageOutcome
@@ -34,7 +35,6 @@ SLOTS = 512  # jobs that are with the processes or next in turn for them; others
 BROKEN_POOLS = 5  # pools that may break before it is no accident
 TRIES = 2  # a worker may be lost to what another process did to the machine's memory
 LOST_ERRORS = {"AcceleratorError"}  # torch's, of a device whose state is lost: the process cannot use it any more
-LOST_CODE = 75  # exit code of a worker whose device was lost
 
 Work = Callable[[Any, Callable[[float], None]], list[StageOutcome]]
 
@@ -42,7 +42,12 @@ Work = Callable[[Any, Callable[[float], None]], list[StageOutcome]]
 class _Slot(ctypes.Structure):
     """What a worker shares with the parent of the job that it is at."""
 
-    _fields_ = [("share", ctypes.c_double), ("pid", ctypes.c_int64), ("began_mb", ctypes.c_double)]
+    _fields_ = [
+        ("share", ctypes.c_double),
+        ("pid", ctypes.c_int64),  # 0 while none is at it
+        ("began_mb", ctypes.c_double),
+        ("device_lost", ctypes.c_bool),
+    ]
 
 
 _slots: Any = None  # in a worker: those of all jobs
@@ -59,13 +64,15 @@ class _Order:
     timeout_s: float
     tries: int
     pool: ProcessPool | None = None  # where it was queued last
+    running: Future[Any] | None = None
     found_mb: float | None = None  # what its worker held when it was killed for it
+    gone: bool = False  # its worker's end was noticed by us alone
 
 
 class WorkerPool:
     """Processes that are started once and keep their models. `submit` gives the same future for the same job."""
 
-    def __init__(self, name: str, workers: int, timeout_s: float, memory_mb: float | None = None) -> None:
+    def __init__(self, name: str, workers: int, timeout_s: float, memory_mb: float = math.inf) -> None:
         self.name = name
         self.workers = workers
         self.timeout_s = timeout_s
@@ -79,7 +86,7 @@ class WorkerPool:
         self._stopped = False
         self._broken = 0
         self._pool = self._new_pool()
-        self._watch = MemoryWatch(memory_mb, self._at_work, self._over) if memory_mb else None
+        self._watch = Watch(memory_mb, self._at_work, self._over, self._gone)
 
     def submit(self, work: Work, job: Any, stage: str, videos: int = 1) -> Future[list[StageOutcome]]:
         """Queue a job (with video_id and uri); its outcomes, failures among them, come from the future.
@@ -116,8 +123,7 @@ class WorkerPool:
         with self._lock:
             self._stopped = True
             waiting = [order for order in self._orders.values() if not order.outcome.done()]
-        if self._watch:
-            self._watch.end()
+        self._watch.end()
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
         for order in waiting:
@@ -145,49 +151,62 @@ class WorkerPool:
             self._free.append(slot)
             self._replace(pool)
             return
-        self._placed[slot] = order
+        self._placed[slot], order.running = order, running
         running.add_done_callback(lambda future: self._done(order, pool, slot, future))
 
     def _done(self, order: _Order, pool: ProcessPool, slot: int, future: Future[Any]) -> None:
         with self._lock:
-            began_mb = self._slots[slot].began_mb
+            seen = _Slot.from_buffer_copy(self._slots[slot])
             self._slots[slot] = _Slot()
             del self._placed[slot]
             self._free.append(slot)
             if order.pool is pool and not order.outcome.done():  # else it was queued anew meanwhile
-                self._conclude(order, pool, began_mb, future)
+                self._conclude(order, pool, seen, future)
             while self._next and self._free:
                 self._queue(self._next.popleft())
 
-    def _conclude(self, order: _Order, pool: ProcessPool, began_mb: float, future: Future[Any]) -> None:
+    def _conclude(self, order: _Order, pool: ProcessPool, seen: _Slot, future: Future[Any]) -> None:
         """What an order comes to once a process is done with it, or is no more."""
         try:
             self._settle(order, future.result())
+            self._broken = 0
         except ProcessExpired as error:
-            order.tries -= 1
-            found_mb, order.found_mb = order.found_mb, None
-            # a worker that was full of what others had left says little about its last video
-            guilty = found_mb is not None and self.memory_mb is not None and began_mb < self.memory_mb / 2
-            if order.tries and not guilty:
-                self._queue(order)
-            else:
-                self._settle(order, [lost(order.job, order.stage, self._death(order, found_mb, error.exitcode))])
+            self._died(order, seen, error.exitcode)
         except TimeoutError:
             late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
             self._settle(order, [lost(order.job, order.stage, late)])
         except BrokenProcessPool:
+            if seen.pid and not psutil.pid_exists(seen.pid):  # it was this one's end that broke the pool
+                self._died(order, seen, None)
             self._replace(pool)
         except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
-            self._settle(order, error=error)
+            if isinstance(error, CancelledError) and order.gone:
+                self._died(order, seen, None)
+            else:
+                self._settle(order, error=error)
 
-    def _death(self, order: _Order, found_mb: float | None, exit_code: int) -> ReelscopeError:
-        """What the end of a worker was."""
+    def _died(self, order: _Order, seen: _Slot, exit_code: int | None) -> None:
+        """The process that held an order is no more: once more in another, or its failure."""
+        order.tries -= 1
+        found_mb, order.found_mb, order.gone = order.found_mb, None, False
+        # a worker that was full of what others had left says little about its last video
+        guilty = found_mb is not None and seen.began_mb < self.memory_mb / 2
+        if order.tries and not guilty:
+            self._queue(order)
+            return
         uri = order.job.uri
+        error: ReelscopeError
         if found_mb is not None:
-            return MemoryExceeded(f"{uri}: the worker process held {found_mb:.0f} MB; {self.memory_mb:.0f} are allowed")
-        if exit_code == LOST_CODE:
-            return DeviceLost(f"{uri}: the device failed, and again in a new process")
-        return WorkerDied(f"{uri}: the worker process died (exit code {exit_code})")
+            error = MemoryExceeded(
+                f"{uri}: the worker process held {found_mb:.0f} MB; {self.memory_mb:.0f} are allowed"
+            )
+        elif seen.device_lost:
+            error = DeviceLost(f"{uri}: the device failed, and again in a new process")
+        else:
+            error = WorkerDied(
+                f"{uri}: the worker process died" + ("" if exit_code is None else f" (exit code {exit_code})")
+            )
+        self._settle(order, [lost(order.job, order.stage, error)])
 
     def _at_work(self) -> dict[int, int]:
         """The process of each job that one is at, by slot."""
@@ -202,6 +221,15 @@ class WorkerPool:
                 return False
             order.found_mb = found_mb
             return True
+
+    def _gone(self, slot: int, pid: int) -> None:
+        """A process ended so soon after it had begun that pebble took it for an idle one, and still waits for it."""
+        with self._lock:
+            order = self._placed.get(slot)
+            if order is None or order.running is None or self._slots[slot].pid != pid:
+                return
+            order.gone = True
+            order.running.cancel()
 
     def _replace(self, broken: ProcessPool) -> None:
         """A worker died while it held no video, which ends the pool: go on with a new one, and what it had queued."""
@@ -271,8 +299,9 @@ def _run(work: Work, job: Any, slot: int) -> list[StageOutcome]:
     _slots[slot].pid = os.getpid()
     try:
         outcomes = work(job, progress)
+        if any(outcome.failure and outcome.failure.error_type in LOST_ERRORS for outcome in outcomes):
+            _slots[slot].device_lost = True
+            os._exit(1)  # what it was at is tried in a new process
+        return outcomes
     finally:
         _slots[slot].pid = 0
-    if any(outcome.failure and outcome.failure.error_type in LOST_ERRORS for outcome in outcomes):
-        os._exit(LOST_CODE)  # what it was at is tried in a new process
-    return outcomes

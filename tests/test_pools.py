@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pebble.pool.process import PoolManager
 
-from flows.memory import LOOK_S
 from flows.pools import SLOTS, WorkerPool
+from flows.watch import LOOK_S
 from tasks.errors import PoolStopped
 from tasks.records import Failure, StageOutcome
 from tests.deadly import eat, touched
@@ -124,7 +125,7 @@ def test_a_pool_that_is_stopped_leaves_no_thread(pool: WorkerPool) -> None:
     futures[0].result(timeout=60)
     pool.stop()
     pool.stop()
-    assert "memory" not in {thread.name for thread in threading.enumerate()}
+    assert "watch" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_process_whose_device_is_lost_is_replaced(pool: WorkerPool, tmp_path: Path) -> None:
@@ -141,6 +142,21 @@ def test_more_jobs_than_can_be_followed_at_once(pool: WorkerPool) -> None:
     futures = [pool.submit(act, Small(name), "text") for name in names]
     errors = [error_of(future.result(timeout=120)[0]) for future in futures]
     assert {name: error for name, error in zip(names, errors, strict=True) if error} == {"eat": "MemoryExceeded"}
+
+
+def test_a_worker_that_dies_before_it_is_known_to_have_begun(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pebble may see the end of a process before it reads that it had begun; it would then wait for the time limit."""
+    real = PoolManager.process_next_message
+
+    def late(self: PoolManager, timeout: float) -> None:
+        time.sleep(0.5)
+        real(self, timeout)
+
+    monkeypatch.setattr(PoolManager, "process_next_message", late)
+    names = ["kill-1", "a", "kill-2", "b"]
+    outcomes = {name: pool.submit(act, Small(name), "text") for name in names}
+    errors = {name: error_of(future.result(timeout=60)[0]) for name, future in outcomes.items()}
+    assert errors == {"kill-1": "WorkerDied", "a": None, "kill-2": "WorkerDied", "b": None}
 
 
 def test_workers_that_die_while_idle_are_replaced(pool: WorkerPool) -> None:
