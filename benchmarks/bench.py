@@ -22,6 +22,7 @@ from benchmarks.corpus import corpus, home, quick
 from benchmarks.figures import run_figures
 from benchmarks.models import run_models
 from benchmarks.parts import run_parts
+from benchmarks.scheduling import SIZES, run_scheduling
 
 LONG_CLIP = "mountain-1080.mp4"
 MINUTES = (1, 60)
@@ -74,6 +75,10 @@ def main() -> None:
                 found = run_parts(tenth, options.rounds, options.workers, say)
             elif section == "figures":
                 found = run_figures(whole, tenth, user, options.workers, say)
+            elif section == "scheduling":
+                found = run_scheduling(
+                    SIZES[:1] if options.small else SIZES, options.workers, False, False, options.home / "many", say
+                )
             elif section == "models":
                 found = run_models(options.home / "models", say)
             else:

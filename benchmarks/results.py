@@ -13,10 +13,11 @@ from typing import Any
 
 from benchmarks.judging import SHOWN
 from benchmarks.parts import FULL
+from benchmarks.scheduling import show
 from tasks.versions import versions
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-SECTIONS = ("corpus", "parts", "figures", "models", "long")
+SECTIONS = ("corpus", "parts", "figures", "models", "long", "scheduling")
 KEPT = 2  # runs that are shown side by side
 SHORT, LONG = "1", "60"  # minutes
 
@@ -69,6 +70,7 @@ def render(runs: Runs) -> str:
         _section(runs, "figures", "One by one", _figures),
         _section(runs, "models", "EasyOCR and Whisper in batches", _models),
         _section(runs, "long", "A long video", _long),
+        _section(runs, "scheduling", "Many videos", _scheduling),
         "## Machine and versions",
         "\n".join(f"- {name}" for name in sorted({run["machine"] for run in known})),
         _table(["package", "version"], [[name, version] for name, version in versions().items() if version]),
@@ -287,6 +289,15 @@ def _long(runs: list[Data]) -> str:
     return "A 1080p clip repeated without a new encoding, `--speech none`.\n\n" + _table(
         ["minutes", "file MB", "wall s", "CPU s", "peak memory MB"], rows
     )
+
+
+def _scheduling(runs: list[Data]) -> str:
+    words = (
+        "The planner, the cache and the tables over so many videos, whose media work is a recording of the samples' "
+        "(`benchmarks/scheduling.py`). Wall and (CPU) seconds for 1,000 videos, and the memory of the process then; "
+        "the last run."
+    )
+    return f"{words}\n\n{show(runs[-1]['sizes'])}"
 
 
 def _wers(figures: Data, recorded: bool) -> str:

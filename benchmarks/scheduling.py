@@ -13,15 +13,13 @@ With --nights, an OUT is left that so many nightly runs have written, and plan, 
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,82 +28,16 @@ from typing import Any, cast
 import psutil
 
 from benchmarks.corpus import home
-from benchmarks.results import store
+from benchmarks.standin import ROOT, Outcomes, Recorded, recordings, write_source
 from flows.backend import Backend
 from flows.batches import batches
 from flows.classification import classify_batch
 from flows.extraction import extract_batch, publish_batch
-from flows.plan import Planned, inputs_of
-from flows.results import RECORDS
 from flows.session import Session, use
 from tasks.analysis import summary
-from tasks.catalog import failure
-from tasks.content import ContentHashes
-from tasks.errors import DamagedMedia
-from tasks.extraction.video import Job
-from tasks.keys import EXTRACTION_STAGES
-from tasks.records import StageOutcome
 from tasks.settings import load_settings
 
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = ROOT / "data" / "samples"
-A_FOLDER = 1000  # files
-FAILING = 100  # one video in so many is damaged
-Outcomes = dict[str, StageOutcome]
-
-
-class Recorded:
-    """Stands where a run's backend stands: its pool gives recorded outcomes at once, and keeps a clock of its workers."""
-
-    on_device, device, turns = False, None, ()
-
-    def __init__(self, recorded: Sequence[Outcomes], workers: int) -> None:
-        self._recorded = recorded
-        self._free_at_s = [0.0] * workers
-        self.submitted = 0
-
-    @property
-    def cpu(self) -> Recorded:
-        return self
-
-    def submit(self, work: Any, job: Job, stage: str, videos: int = 1) -> Future[list[StageOutcome]]:
-        number, self.submitted = self.submitted, self.submitted + 1
-        found = self._recorded[number % len(self._recorded)]
-        took_s = sum(found[stage].wall_s for stage in job.stages)
-        heapq.heappush(self._free_at_s, heapq.heappop(self._free_at_s) + took_s)
-        outcomes = [found[stage] for stage in EXTRACTION_STAGES if stage in job.stages]
-        if number % FAILING == FAILING - 1:
-            lost = failure(job.video_id, job.uri, stage, DamagedMedia(f"{job.uri}: damaged, says the benchmark"))
-            outcomes = [StageOutcome(stage="decode", result=None, failure=lost, wall_s=0.1, cpu_s=0.1)]
-        done = Future[list[StageOutcome]]()
-        done.set_result(outcomes)
-        return done
-
-    @property
-    def wall_s(self) -> float:
-        """When the last worker would be done."""
-        return max(self._free_at_s)
-
-    def forget(self, work: Any, job: Job) -> None:
-        """Nothing is kept."""
-
-    def in_progress(self) -> float:
-        return 0.0
-
-    def waiting(self) -> dict[str, int]:
-        return {}
-
-    def spool_of(self, planned: Planned) -> None:
-        return None
-
-    def unspool(self, planned: Planned) -> None:
-        """Nothing was spooled."""
-
-    def device_busy_share(self, elapsed_s: float) -> None:
-        return None
-
-    def stop(self) -> None:
-        """No process is there to be ended."""
+SIZES = (1000, 10_000, 100_000)
 
 
 @dataclass
@@ -125,43 +57,7 @@ class Steps:
         self.mb[name] = psutil.Process().memory_info().rss / 2**20
 
 
-def recordings(folder: Path, pictures: bool) -> list[Outcomes]:
-    """What each stage of each sample gave when it was really extracted; done where it was not done yet."""
-    settings = load_settings(overrides={"cache.dir": str(folder / "cache")})
-    command = [sys.executable, "-m", "flows", "extract", SAMPLES, "--out", folder / "out"]
-    subprocess.run(
-        [*command, "--set", f"cache.dir={folder / 'cache'}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
-    )
-    run = Session("extract", str(SAMPLES), str(folder / "out"), settings)
-    hashes, found = ContentHashes(run.folder / "hashes.sqlite"), []
-    for video in run.catalog.videos:
-        inputs = inputs_of(video, hashes, run.models, settings).inputs
-        outcomes = {}
-        for stage in EXTRACTION_STAGES:
-            entry = run.cache.read(inputs[stage].key(stage), RECORDS[stage])
-            assert entry is not None, f"{video.video_id}: {stage} is not in the cache"
-            kept = entry.result if pictures or stage != "decode" else entry.result | {"pictures": []}
-            outcomes[stage] = StageOutcome(
-                stage=stage, result=kept, failure=None, wall_s=entry.wall_s, cpu_s=entry.cpu_s
-            )
-        found.append(outcomes)
-    return found
-
-
-def write_source(folder: Path, first: int, videos: int) -> Path:
-    """Small files that are videos by their names, each with content of its own and a sample's sidecar."""
-    sidecars = [json.loads(path.read_text()) for path in sorted(SAMPLES.glob("*.info.json"))]
-    for number in range(first, first + videos):
-        below = folder / f"{number // A_FOLDER:04d}"
-        if number % A_FOLDER == 0 or number == first:
-            below.mkdir(parents=True, exist_ok=True)
-        told = sidecars[number % len(sidecars)] | {"id": f"v{number:07d}", "view_count": number}
-        (below / f"v{number:07d}.mp4").write_bytes(f"content {number}".encode())
-        (below / f"v{number:07d}.info.json").write_text(json.dumps(told))
-    return folder
-
-
-def carry_out(run: Session, stand_in: Recorded, steps: Steps) -> list[float]:
+def carry_out(run: Session, stand_in: Recorded, steps: Steps, analyse: bool) -> list[float]:
     """A run of the pipeline's own steps; gives the seconds that each tenth of the publishing took."""
     run.backend = cast(Backend, stand_in)
     tenths: list[float] = []
@@ -188,6 +84,8 @@ def carry_out(run: Session, stand_in: Recorded, steps: Steps) -> list[float]:
                 publish_batch.fn(batch)
             if batch.number % every == 0:
                 tenths.append(steps.wall_s["publish"] - sum(tenths))
+        if not analyse:
+            return tenths
         with steps.step("analyse"):
             summary.analyse(run.tables, run.before, run.settings.analysis, run.run_id, run.completeness())
         with steps.step("report"):
@@ -196,46 +94,41 @@ def carry_out(run: Session, stand_in: Recorded, steps: Steps) -> list[float]:
     return tenths
 
 
-def simulate(folder: Path, videos: int, workers: int, pictures: bool, analyse: bool) -> dict[str, Any]:
-    """All videos in one run, then the next night's run, which has nothing to do."""
+def simulate(folder: Path, recorded: Sequence[Outcomes], videos: int, workers: int, analyse: bool) -> dict[str, Any]:
+    """All videos in one run, then the next night's run, which has nothing new to do."""
     settings = load_settings(overrides={"cache.dir": str(folder / "cache"), "pools.workers": str(workers)})
     source, out = write_source(folder / "videos", 0, videos), str(folder / "out")
-    recorded, steps, again = recordings(home() / "scheduling", pictures), Steps(), Steps()
-    stand_in = Recorded(recorded, workers)
+    stand_in, steps = Recorded(recorded, workers), Steps()
     steps.mb["start"] = psutil.Process().memory_info().rss / 2**20
-    if not analyse:
-        summary.analyse, summary.report = _nothing, _nothing  # type: ignore[assignment]
-    tenths = carry_out(Session("run", str(source), out, settings), stand_in, steps)
-    assert stand_in.submitted == videos, (stand_in.submitted, videos)
-    with again.step("again: all"):
-        second = Session("run", str(source), out, settings)
-        second.backend = cast(Backend, Recorded(recorded, workers))
-        with again.step("again: scan"):
-            _ = second.catalog
-        with again.step("again: plan"):
-            _ = second.plan
-        with again.step("again: nothing to do?"):
-            second.nothing_to_do()
-    found = {"videos": videos, "workers": workers, "wall_s": stand_in.wall_s, "tenths_s": tenths}
-    return (
-        found
-        | {name: {**getattr(steps, name), **getattr(again, name)} for name in ("wall_s", "cpu_s", "mb")}
-        | {
-            "simulated_wall_s": stand_in.wall_s,
-            "left_todo": len(second.plan.todo),
-            "tables_mb": sum(path.stat().st_size for path in (folder / "out").glob("*/*.parquet")) / 2**20,
-        }
-    )
+    tenths = carry_out(Session("run", str(source), out, settings), stand_in, steps, analyse)
+    second = Session("run", str(source), out, settings)
+    second.backend = cast(Backend, Recorded(recorded, workers))
+    with steps.step("again: scan"):
+        _ = second.catalog
+    with steps.step("again: open"):
+        _ = second.results
+    with steps.step("again: plan"):
+        _ = second.plan
+    with steps.step("again: nothing to do?"):
+        second.nothing_to_do()
+    return {
+        "videos": videos,
+        "workers": workers,
+        "submitted": stand_in.submitted,
+        "left_todo": len(second.plan.todo),
+        "simulated_wall_s": stand_in.wall_s,
+        "tenths_s": tenths,
+        "tables_mb": sum(path.stat().st_size for path in (folder / "out").glob("*/*.parquet")) / 2**20,
+        "wall_s": steps.wall_s,
+        "cpu_s": steps.cpu_s,
+        "mb": steps.mb,
+    }
 
 
-def _nothing(*_: Any) -> None:
-    """Analysis is left out."""
-
-
-def year(folder: Path, nights: int, a_night: int) -> dict[str, Any]:
+def year(folder: Path, recorded: Sequence[Outcomes], nights: int, a_night: int) -> dict[str, Any]:
     """As many nightly runs, each with new videos; then the commands that a user types in the morning."""
     settings = load_settings(overrides={"cache.dir": str(folder / "cache")})
-    recorded, steps = recordings(home() / "scheduling", pictures=False), Steps()
+    steps = Steps()
     for night in range(nights):
         source = write_source(folder / "videos" / f"night-{night:03d}", night * a_night, a_night)
         run = Session("extract", str(source), str(folder / "out"), settings)
@@ -288,11 +181,26 @@ def show(found: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def run_scheduling(
+    sizes: Sequence[int], workers: int, pictures: bool, analyse: bool, folder: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Each size in a process of its own, so that its memory is its own."""
+    recordings(home() / "scheduling", pictures)  # once, before anything is measured
+    measured = []
+    for size in sizes:
+        say(f"{size:,} videos")
+        more = ["--pictures"] * pictures + ["--no-analysis"] * (not analyse)
+        command = [sys.executable, "-m", "benchmarks.scheduling", "--child", "--videos", str(size), *more]
+        command += ["--workers", str(workers), "--folder", str(folder)]
+        measured.append(json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout))
+    return {"sizes": measured, "pictures": pictures}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.scheduling", description=(__doc__ or "").splitlines()[0]
     )
-    parser.add_argument("--videos", default="1000,10000,100000", help="sizes, with commas between them")
+    parser.add_argument("--videos", default=",".join(map(str, SIZES)), help="sizes, with commas between them")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)), help="of the simulated clock")
     parser.add_argument("--pictures", action="store_true", help="write the samples' pictures for every video")
     parser.add_argument("--no-analysis", action="store_true", help="without clusters and report")
@@ -301,27 +209,27 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=home() / "scheduling" / "work", help="removed before each size")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    recorded = home() / "scheduling"
     sizes = [int(word) for word in options.videos.split(",")]
     if options.child or options.nights:
         shutil.rmtree(options.folder, ignore_errors=True)
         options.folder.mkdir(parents=True)
+        recorded = recordings(home() / "scheduling", options.pictures)
         found = (
-            year(options.folder, options.nights, options.a_night)
+            year(options.folder, recorded, options.nights, options.a_night)
             if options.nights
-            else simulate(options.folder, sizes[0], options.workers, options.pictures, not options.no_analysis)
+            else simulate(options.folder, recorded, sizes[0], options.workers, not options.no_analysis)
         )
         print(json.dumps(found))
         return
-    recordings(recorded, options.pictures)  # once, before anything is measured
-    measured = []
-    for size in sizes:
-        more = ["--pictures"] * options.pictures + ["--no-analysis"] * options.no_analysis
-        command = [sys.executable, "-m", "benchmarks.scheduling", "--child", "--videos", str(size), *more]
-        command += ["--workers", str(options.workers), "--folder", str(options.folder)]
-        measured.append(json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout))
-        print(show(measured), flush=True)
-    store(home() / "results", "scheduling", {"sizes": measured})
+    whole = run_scheduling(
+        sizes,
+        options.workers,
+        options.pictures,
+        not options.no_analysis,
+        options.folder,
+        lambda words: print(words, file=sys.stderr),
+    )
+    print(show(whole["sizes"]))
 
 
 if __name__ == "__main__":
