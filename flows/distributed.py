@@ -161,8 +161,9 @@ class RayPool:
             order = self._queue.popleft()
             self._running += 1
             spooled = [self._spools[str(job.spool)] for job in order.job.jobs] if isinstance(order.job, Group) else []
+            job = _anywhere(order.job)
             order.reference, left = self._remote.remote(
-                order.work, order.job, order.stage, order.videos, self._held, *spooled
+                order.work, job, order.stage, order.videos, self._held, *spooled
             )
             if isinstance(order.job, Job) and order.job.spool:
                 self._spools[order.job.spool] = left
@@ -262,6 +263,13 @@ def _on_node(
             pool.forget(work, here)
         left = _packed(Path(here.spool)) if isinstance(here, Job) and here.spool else b""
     return outcomes, left
+
+
+def _anywhere(job: Any) -> Any:
+    """The job with a path that holds in every folder: nodes have a current folder of their own."""
+    if not isinstance(job, Job) or "://" in job.path:
+        return job
+    return replace(job, path=str(Path(job.path).absolute()))
 
 
 @contextmanager
