@@ -23,8 +23,8 @@ app = typer.Typer(
 )
 
 Source = Annotated[str, typer.Argument(help="Folder, file, manifest (.csv .jsonl .parquet) or URL of videos.")]
-Out = Annotated[str, typer.Option("--out", "-o", help="Folder for the tables and the report.")]
-OutFolder = Annotated[str, typer.Argument(help="Folder with the tables of earlier runs.")]
+Out = Annotated[str, typer.Option("--out", "-o", help="Folder or URL for the tables and the report.")]
+OutFolder = Annotated[str, typer.Argument(help="Folder or URL with the tables of earlier runs.")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; may be repeated.")
 ]

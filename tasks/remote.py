@@ -23,6 +23,7 @@ from tasks.settings import Sources
 
 #: Per scheme, what installs it and with which extra of ours.
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3")}
+S3FS_TRIES = 2  # of each request, also where an answer breaks off; for a file as a whole again, and botocore's on top
 _NO_LISTINGS = {"use_listings_cache": False}  # another run may have written since
 _S3 = {
     **_NO_LISTINGS,
@@ -55,11 +56,14 @@ def open_files(address: str) -> tuple[Any, str]:
         options = {**kind._get_kwargs_from_urls(address), **_OPTIONS.get(scheme, {})}
         if scheme in _EXTRAS:
             options["config_kwargs"] = _retries()
-        return kind(**options), str(kind._strip_protocol(address))
+        files = kind(**options)
+        if scheme in _EXTRAS:
+            files.retries = S3FS_TRIES
+        return files, str(kind._strip_protocol(address))
 
 
 def _retries() -> dict[str, Any]:
-    """Fewer than botocore's own, which are on top of s3fs's: a store that is not there is said in seconds."""
+    """Botocore's own tries: few, so that a store that is not there is said in seconds."""
     if os.environ.get("AWS_MAX_ATTEMPTS") or os.environ.get("AWS_RETRY_MODE"):
         return {}
     return {"retries": {"mode": "standard", "max_attempts": 2}}
@@ -142,7 +146,8 @@ def as_storage(error: ReelscopeError | OSError) -> StorageError:
     """The same for what a run could not write or read of its own."""
     if isinstance(error, ReelscopeError):
         return StorageError(error.message, error.advice)
-    return StorageError(line_of(error))
+    advice = "Is the store up, and within reach? What was finished before is kept, and the same command goes on."
+    return StorageError(line_of(error), advice)
 
 
 def reach(address: str) -> tuple[Any, str]:
