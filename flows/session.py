@@ -44,6 +44,9 @@ from tasks.tables import Tables
 from tasks.versions import versions
 
 T = TypeVar("T")
+#: The passes of analysis begin so many times as far apart as the last one took.
+REST = 5.0
+
 _active: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
@@ -268,6 +271,8 @@ class Session:
     def wait_for_templates(self, extracting: Future[Any]) -> bool:
         """True when new templates are there while extraction goes on, not sooner than a pass of analysis is worth."""
         every_s = self.settings.analysis.pass_every_s
+        if self._last_pass is not None:  # over 100,000 videos a pass takes minutes
+            every_s = max(every_s, REST * (time.monotonic() - self._last_pass))
         while not extracting.done():
             rested = self._last_pass is None or time.monotonic() - self._last_pass >= every_s
             if rested and self.results.published.wait(timeout=0.2):

@@ -277,7 +277,7 @@ class Analysis(Section):
     max_clusters: int = Field(default=12, ge=1, description="Most clusters tried per niche.")
     min_videos: int = Field(default=4, ge=2, description="Fewer videos in a niche are one cluster.")
     pass_every_s: float = Field(
-        default=20.0, ge=0, description="Least seconds between two passes while extraction runs."
+        default=20.0, ge=0, description="Least seconds between two passes while extraction runs; slow ones rest longer."
     )
     min_silhouette: float = Field(
         default=0.22, ge=0, le=1, description="Below this mean silhouette a niche is one cluster."
