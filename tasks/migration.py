@@ -7,6 +7,7 @@ the next start; and readers of a folder take the columns from it, which all part
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import pyarrow as pa
 
@@ -29,12 +30,15 @@ def migrate(parts: Parts) -> None:
     if outdated:
         oldest = min(versions.values())
         log.warning("%s: schema version %d is brought to %d", parts.storage.root, oldest, SCHEMA_VERSION)
+    own = [part for part in parts.names("runs") if part.startswith(RUN_PART)]
     for name in outdated:
+        if name == "runs" and own:  # they are joined below
+            continue
         for part in [*parts.names(name)[1:], first[name]]:
             if parts.version(name, part) < SCHEMA_VERSION:
                 parts.write(name, part, parts.read(name, part), _kept(parts, name, part))
-    if any(part.startswith(RUN_PART) for part in parts.names("runs")):
-        _join_runs(parts)
+    if own:
+        _join_runs(parts, own)
 
 
 def _kept(parts: Parts, name: str, part: str) -> dict[bytes, bytes]:
@@ -43,14 +47,11 @@ def _kept(parts: Parts, name: str, part: str) -> dict[bytes, bytes]:
     return {key: value for key, value in said.items() if key != VERSION_KEY}
 
 
-def _join_runs(parts: Parts) -> None:
+def _join_runs(parts: Parts, own: Sequence[str]) -> None:
     """One part for all runs: a year of nights is not read one file after another."""
-    own = [part for part in parts.names("runs") if part.startswith(RUN_PART)]
-    rows = {
-        row["run_id"]: row
-        for part in [part for part in parts.names("runs") if part not in own] + own
-        for row in parts.read("runs", part).to_pylist()
-    }
+    names = parts.names("runs")
+    there = [part for part in (FIRST, *own) if part in names]
+    rows = {row["run_id"]: row for part in there for row in parts.read("runs", part).to_pylist()}
     ordered = sorted(rows.values(), key=lambda row: row["started_at"])
     parts.write("runs", FIRST, pa.Table.from_pylist(ordered, schema=TABLES["runs"]))
     for part in own:
