@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from tasks.catalog import Catalog
 from tasks.classification.niches import niches_of
 from tasks.keys import TextInputs, text_hash, text_inputs
@@ -68,7 +70,8 @@ class Niches:
     def publish(self) -> None:
         """Put niches into the rows that are there; rows of new videos come with their templates."""
         self.refresh()
-        self._tables.assign({video_id: {"niche": row["niche"]} for video_id, row in self.rows.items()})
+        named = {"video_id": list(self.rows), "niche": [row["niche"] for row in self.rows.values()]}
+        self._tables.assign(pa.table({name: pa.array(values, pa.string()) for name, values in named.items()}))
 
     def publish_alone(self, run_id: str) -> None:
         """Make the rows of new videos, whose templates are not wanted yet."""

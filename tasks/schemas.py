@@ -10,7 +10,8 @@ import pyarrow as pa
 
 #: 1: the first, to which columns were added without another number: `inputs` and `classified_inputs` of `videos`,
 #: `model_s_per_video_hour` and `forecast_s` of `runs`. 2: those, and one part for all runs.
-SCHEMA_VERSION = 2
+#: 3: clusters over all niches, lifts with their intervals, trends.
+SCHEMA_VERSION = 3
 VERSION_KEY = b"reelscope.schema_version"
 
 _text, _real, _count, _flag = pa.string(), pa.float64(), pa.int64(), pa.bool_()
@@ -59,6 +60,18 @@ COUNT_FEATURES = {"shot_count", "text_lines", "hook_cuts"}
 
 def _schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()), metadata={VERSION_KEY: str(SCHEMA_VERSION).encode()})
+
+
+def _lift(name: str) -> dict[str, pa.DataType]:
+    """How many times the count of the niche's other videos; null where the data do not carry a claim. Then its interval,
+    which leaves out 1 where a lift is claimed, and how many videos and uploaders of the cluster stand behind it."""
+    return {
+        name: _real,
+        f"{name}_low": _real,
+        f"{name}_high": _real,
+        f"{name}_videos": _count,
+        f"{name}_uploaders": _count,
+    }
 
 
 _features = {name: _count if name in COUNT_FEATURES else _real for name in NUMERIC_FEATURES}
@@ -123,6 +136,7 @@ TABLES: dict[str, pa.Schema] = {
         video_id=_text,
         niche=_text,
         cluster_id=_text,
+        overall_cluster_id=_text,  # of the clusters over all niches
         **_features,
         **dict.fromkeys(CURVE_FEATURES, _reals),
         dominant_colours=_texts,
@@ -133,6 +147,7 @@ TABLES: dict[str, pa.Schema] = {
     ),
     "clusters": _schema(
         cluster_id=_text,
+        scope=_text,  # niche: of the videos of its niche; all: of the videos of all niches, and `niche` is "all" too
         niche=_text,
         size=_count,
         label=_text,
@@ -141,8 +156,8 @@ TABLES: dict[str, pa.Schema] = {
         distinguishing_features=_texts,
         silhouette=_real,  # of the clustering of the niche; null with one cluster
         change=_text,
-        view_lift=_real,
-        like_lift=_real,
+        **_lift("view_lift"),
+        **_lift("like_lift"),
         first_seen_run=_text,
         last_seen_run=_text,
         completeness=_real,  # share of the catalogued videos whose templates were there
@@ -151,6 +166,31 @@ TABLES: dict[str, pa.Schema] = {
         niche=_text,
         videos=_count,
         **{f"{name}_{part}": _real for name in NUMERIC_FEATURES for part in ("p10", "median", "p90")},
+    ),
+    "lifts": _schema(  # of features, where enough is known to ask
+        scope=_text,
+        niche=_text,
+        feature=_text,
+        metric=_text,  # view, like
+        low=_real,  # the feature's lower and upper quartile; where they are equal p10 and p90
+        high=_real,
+        lift=_real,  # how many times the count at `low` that at `high` is; null where the data do not carry a claim
+        lift_low=_real,  # its interval, which leaves out 1 where a lift is claimed
+        lift_high=_real,
+        videos=_count,
+        uploaders=_count,
+    ),
+    "trends": _schema(  # a row per run and cluster that had videos then
+        run_id=_text,
+        cluster_id=_text,
+        scope=_text,
+        niche=_text,
+        size=_count,
+        group_videos=_count,  # videos of the niche, or of all niches
+        change=_text,
+        view_lift=_real,
+        like_lift=_real,
+        completeness=_real,
     ),
     "failures": _schema(
         video_id=_text,

@@ -280,10 +280,16 @@ class Analysis(Section):
         default=20.0, ge=0, description="Least seconds between two passes while extraction runs; slow ones rest longer."
     )
     min_silhouette: float = Field(
-        default=0.22, ge=0, le=1, description="Below this mean silhouette a niche is one cluster."
+        default=0.24, ge=0, le=1, description="Below this mean silhouette a niche is one cluster."
     )
     tree_videos: int = Field(
         default=2000, ge=50, description="Most videos of a niche that build the tree; the rest join the nearest."
+    )
+    lift_false_share: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Of the lifts that are claimed, the share that may be expected to be false.",
     )
     weight_format: float = Field(default=0.7, ge=0, description="Weight of duration and aspect ratio in distances.")
     weight_pacing: float = Field(default=1.0, ge=0, description="Weight of shots and cuts.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -90,6 +90,10 @@ class Tables:
         parts = [self.parts.read(name, part, columns) for part in self.parts.names(name)]
         return pa.concat_tables(parts) if parts else TABLES[name].empty_table()
 
+    def each(self, name: str, columns: list[str]) -> Iterator[pa.Table]:
+        """The same part by part: for what does not fit into memory."""
+        return (self.parts.read(name, part, columns) for part in self.parts.names(name))
+
     def known(self) -> dict[str, Row]:
         """Per video: status, input hashes, niche and the seconds it cost."""
         with self._thread_lock:  # each part is whole at every moment; who only looks keeps no other process waiting
@@ -118,11 +122,27 @@ class Tables:
             self._refresh()
             return bool(changed)
 
-    def assign(self, rows: Mapping[str, Row]) -> None:
-        """Set columns of `templates` (niche, cluster) for the videos that are there."""
-        with self._locked():
-            for part in self.parts.names("templates"):
-                self._update_part("templates", part, rows)
+    def assign(self, rows: pa.Table) -> None:
+        """Set columns of `templates` (niche, clusters) for the videos that are there; `rows` has a video_id.
+
+        A part at a time, so that who publishes meanwhile is not kept waiting for long.
+        """
+        import pandas as pd
+
+        places = pd.Index(rows["video_id"].to_numpy())
+        columns = [name for name in rows.column_names if name != "video_id"]
+        for part in self.parts.names("templates"):
+            with self._locked():
+                there = self.parts.read("templates", part, ["video_id", *columns])
+                at = places.get_indexer(pd.Index(there["video_id"].to_numpy()))
+                taken = rows.take(pa.array(at, mask=at < 0))
+                new = {name: pc.if_else(pa.array(at >= 0), taken[name], there[name]) for name in columns}
+                if all(new[name].equals(there[name]) for name in columns):
+                    continue
+                whole = self.parts.read("templates", part)
+                for name in columns:
+                    whole = whole.set_column(whole.schema.get_field_index(name), whole.schema.field(name), new[name])
+                self.parts.write("templates", part, whole)
 
     def remove(self, video_ids: Iterable[str]) -> None:
         """Take videos out of every table, and their pictures out of OUT. Killed, it goes on at the next start."""

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from tasks.analysis.clusters import ClusterResult, cluster_templates
+from tasks.analysis.clusters import cluster_templates
+from tasks.analysis.earlier import MEMBERS, Before
 from tasks.analysis.labels import LABEL_WORDS
 from tasks.analysis.lineage import Current, Former, Ids, Link, links
 from tasks.analysis.niches import niche_table
+from tasks.analysis.templates import Templates, gathered
 from tasks.schemas import NUMERIC_FEATURES, TABLES
 from tasks.settings import Analysis
 from tests.populations import KINDS, frame, kinds_of, population, unknown
 
 SETTINGS = Analysis()
+NOTHING = Before(TABLES["clusters"].empty_table(), pa.table({name: pa.array([], pa.string()) for name in MEMBERS}))
 
 
-def clustered(templates: pd.DataFrame, before: ClusterResult | None = None, run_id: str = "night-1") -> ClusterResult:
-    members = dict(zip(before.assignments["video_id"], before.assignments["cluster_id"], strict=True)) if before else {}
-    result = cluster_templates(templates, before.clusters if before else None, members, run_id, SETTINGS, 1.0)
-    table = pa.Table.from_pandas(result.clusters, schema=TABLES["clusters"], preserve_index=False)
-    assert table.schema.names == TABLES["clusters"].names
-    assert list(result.assignments.columns) == ["video_id", "cluster_id", "membership_reason"]
-    assert result.assignments["membership_reason"].notna().all()
-    assert sorted(result.assignments["video_id"]) == sorted(templates.get("video_id", []))
-    return result
+@dataclass(frozen=True)
+class Night:
+    """What a night left. clusters: of the niches; overall: over all niches."""
+
+    assignments: pd.DataFrame
+    clusters: pd.DataFrame
+    overall: pd.DataFrame
+    before: Before
 
 
-def agreement(result: ClusterResult) -> float:
+def gathered_of(templates: pd.DataFrame) -> Templates:
+    return gathered([pa.Table.from_pandas(templates, schema=TABLES["templates"], preserve_index=False)])
+
+
+def clustered(
+    templates: pd.DataFrame, before: Night | None = None, run_id: str = "night-1", settings: Analysis = SETTINGS
+) -> Night:
+    result = cluster_templates(
+        gathered_of(templates), before.before if before else NOTHING, run_id, settings, completeness=1.0
+    )
+    assert result.clusters.schema.equals(TABLES["clusters"])
+    columns = (sorted(templates["video_id"]), result.cluster_ids, result.overall_ids, result.reasons)
+    names = (*MEMBERS, "membership_reason")
+    members = pa.table([pa.array(column, pa.string()) for column in columns], names=names)
+    assert members["membership_reason"].null_count == 0
+    clusters = result.clusters.to_pandas()
+    of_niches, overall = (clusters[clusters["scope"] == scope] for scope in ("niche", "all"))
+    assert set(overall["niche"]) <= {"all"}
+    return Night(
+        members.to_pandas(),
+        of_niches.reset_index(drop=True),
+        overall.reset_index(drop=True),
+        Before(result.clusters, members.select(MEMBERS)),
+    )
+
+
+def agreement(result: Night) -> float:
     return float(
         adjusted_rand_score(kinds_of(result.assignments["video_id"]), result.assignments["cluster_id"].fillna("none"))
     )
 
 
-def of_kind(result: ClusterResult, kind: str) -> set[str | None]:
+def of_kind(result: Night, kind: str) -> set[str | None]:
     ids = result.assignments[result.assignments["video_id"].str.contains(kind)]["cluster_id"]
     return set(ids.dropna())
 
@@ -72,10 +102,7 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_many_videos_are_clustered_from_a_sample() -> None:
     templates = population(dict.fromkeys(KINDS, 150), 3, strays=40)
     settings = Analysis(tree_videos=200)
-    results = [
-        cluster_templates(rows, None, {}, "r", settings, 1.0)
-        for rows in (templates, templates.sample(frac=1, random_state=2))
-    ]
+    results = [clustered(rows, settings=settings) for rows in (templates, templates.sample(frac=1, random_state=2))]
     assert agreement(results[0]) >= 0.9
     pd.testing.assert_frame_equal(results[0].assignments, results[1].assignments)
 
@@ -167,8 +194,7 @@ def test_few_videos_say_so(count: int) -> None:
 
 
 def test_nothing_known_and_nothing_there() -> None:
-    for templates in (pd.DataFrame(), frame([])):
-        assert clustered(templates).clusters.empty
+    assert clustered(frame([])).clusters.empty
     result = clustered(frame([unknown("a"), unknown("b", None), unknown("c")]))
     assert result.assignments["cluster_id"].isna().all()
     assert result.assignments["membership_reason"].str.contains("too little is known").all()
@@ -189,23 +215,19 @@ def test_all_videos_gone_leaves_vanished_clusters() -> None:
     pd.testing.assert_frame_equal(second.clusters, third.clusters)
 
 
-def ids(start: int, stop: int) -> frozenset[str]:
-    return frozenset(map(str, range(start, stop)))
+def linked(now: list[Current], before: list[Former], shared: list[list[int]]) -> list[Link]:
+    return links(now, before, np.array(shared, dtype=np.int64).reshape(len(before), len(now)))
 
 
 def test_split_and_merged() -> None:
-    whole, left, right = Former("a-1", ids(0, 20), {}, False), ids(0, 12), ids(12, 20)
-    assert links([Current(left, left, {}), Current(right, right, {})], [whole]) == [
-        Link("a-1", "split"),
-        Link(None, "split"),
-    ]
-    halves = [Former("a-1", left, {}, False), Former("a-2", right, {}, False)]
-    both = ids(0, 20)
-    assert links([Current(both, both, {})], halves) == [Link("a-1", "merged")]
-    grown = ids(0, 14)
-    assert links([Current(grown, left, {})], halves[:1]) == [Link("a-1", "kept")]
-    assert links([Current(ids(50, 60), frozenset(), {})], halves) == [Link(None, "new")]
-    assert links([], halves) == [] and links([Current(left, left, {})], []) == [Link(None, "new")]
+    whole = Former("a-1", 20, {}, False)
+    left, right = Current(12, {}), Current(8, {})
+    assert linked([left, right], [whole], [[12, 8]]) == [Link("a-1", "split"), Link(None, "split")]
+    halves = [Former("a-1", 12, {}, False), Former("a-2", 8, {}, False)]
+    assert linked([Current(20, {})], halves, [[12], [8]]) == [Link("a-1", "merged")]
+    assert linked([Current(12, {})], halves[:1], [[12]]) == [Link("a-1", "kept")]
+    assert linked([Current(0, {})], halves, [[0], [0]]) == [Link(None, "new")]
+    assert linked([], halves, []) == [] and linked([left, right], [], []) == [Link(None, "new")] * 2
 
 
 def test_ids_are_never_given_twice() -> None:
@@ -233,13 +255,12 @@ def test_niche_table() -> None:
             frame([unknown("u", "pets")]),
         ]
     )
-    table = niche_table(templates)
-    pa.Table.from_pandas(table, schema=TABLES["niches"], preserve_index=False)
-    assert list(table.columns) == TABLES["niches"].names
+    made = niche_table(gathered_of(templates))
+    assert made.schema.equals(TABLES["niches"])
+    table = made.to_pandas()
     assert table["niche"].fillna("-").tolist() == ["cooking", "pets", "-"]
     assert table["videos"].tolist() == [11, 1, 3]
     assert table["duration_s_median"][0] == pytest.approx(np.median(population({"story": 11})["duration_s"]))
     assert table["duration_s_p10"][0] < table["duration_s_median"][0] < table["duration_s_p90"][0]
     assert pd.isna(table["duration_s_median"][1])
-    for nothing in (pd.DataFrame(), frame([])):
-        assert niche_table(nothing).shape == (0, len(TABLES["niches"].names))
+    assert niche_table(gathered_of(frame([]))).shape == (0, len(TABLES["niches"].names))

@@ -23,9 +23,11 @@ from tests.conftest import Home, copy_samples
 OLD = sorted(path for path in (Path(__file__).parent / "data").glob("out-v*"))
 THREE = ("cat-vs-cup", "code-tip", "roommates")
 #: Of each schema version: a digest of its columns and types.
-LAYOUTS = {2: "8e3f383a2b02551a"}
-#: Columns of `videos` and `runs` that version 1 did not have when it began.
-ADDED = {"inputs", "classified_inputs", "model_s_per_video_hour", "forecast_s"}
+LAYOUTS = {2: "8e3f383a2b02551a", 3: "e495b4b78dfd82b7"}
+#: Columns and tables that version 1 did not have when it began.
+LIFTS = {f"{metric}_lift_{part}" for metric in ("view", "like") for part in ("low", "high", "videos", "uploaders")}
+ADDED = {"inputs", "classified_inputs", "model_s_per_video_hour", "forecast_s", "scope", "overall_cluster_id", *LIFTS}
+NEW_TABLES = {"lifts", "trends"}
 
 
 def versions(out: Path) -> set[tuple[str, int]]:
@@ -59,6 +61,8 @@ def older(out: Path, drop: set[str] = ADDED) -> None:
         table = table.drop_columns([name for name in table.column_names if name in drop])
         parquet.write_table(table.replace_schema_metadata(metadata), part)
     runs = out / "runs" / "part-00000.parquet"
+    for name in NEW_TABLES:
+        shutil.rmtree(out / name)
     table = parquet.read_table(runs)
     for number, run_id in enumerate(table["run_id"].to_pylist()):
         parquet.write_table(table.slice(number, 1), runs.with_name(f"run-{run_id}.parquet"))
@@ -83,7 +87,9 @@ def test_an_out_of_an_older_version_is_migrated_when_it_is_opened(
     assert [record.message for record in caplog.records] == [f"{out}: schema version 1 is brought to {SCHEMA_VERSION}"]
     check_readers(out)
     after = rows_of(out)
-    for name in TABLES:
+    for name in NEW_TABLES:
+        assert (before[name], after[name]) == ([], [])
+    for name in set(TABLES) - NEW_TABLES:
         assert len(after[name]) == len(before[name])
         added = set(TABLES[name].names) - set(before[name][0])
         assert added <= ADDED
@@ -127,7 +133,7 @@ def test_a_migration_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest
         try:
             Tables(str(out))
         except KeyboardInterrupt:
-            for name in set(TABLES) - {"runs"}:
+            for name in set(TABLES) - {"runs", *NEW_TABLES}:
                 first = parquet.read_schema(out / name / "part-00000.parquet").names
                 assert list(pd.read_parquet(out / name).columns) == first
                 assert duckdb.sql(f"select * from read_parquet('{out}/{name}/*.parquet')").columns == first

@@ -226,7 +226,7 @@ def test_pruning_from_the_command_line(tmp_path: Path, home: Home) -> None:
         assert "rs10annand" not in set(pd.read_parquet(out / name)["video_id"]), name
     clusters = pd.read_parquet(out / "clusters")
     current = clusters[clusters["change"] != "vanished"]
-    assert current["size"].sum() == 1
+    assert current.groupby("scope")["size"].sum().to_dict() == {"niche": 1, "all": 1}
     assert "rs10annand" not in {video_id for ids in current["exemplar_video_ids"] for video_id in ids}
     assert 0 < len({path.name for path in (out / "pictures").rglob("*.jpg")}) < len(pictures)
     assert "rs10annand" not in (out / "report" / "index.html").read_text()

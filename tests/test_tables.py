@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
@@ -120,7 +121,7 @@ def test_describe_and_assign_change_only_what_they_name(tmp_path: Path) -> None:
     tables.describe([{"video_id": "a", "title": "A"}, {"video_id": "unknown", "title": "U"}])
     assert (tmp_path / "videos" / "part-00000.parquet").stat().st_mtime_ns == before  # nothing new: nothing written
     tables.describe([{"video_id": "a", "niche": "food"}])
-    tables.assign({"b": {"cluster_id": "c-1", "niche": None}})
+    tables.assign(pa.table({"video_id": ["b"], "cluster_id": ["c-1"], "niche": pa.array([None], pa.string())}))
     videos = {row["video_id"]: row for row in tables.read("videos").to_pylist()}
     assert (videos["a"]["niche"], videos["a"]["title"], videos["b"]["niche"]) == ("food", "A", None)
     assert {row["video_id"]: row["cluster_id"] for row in tables.read("templates").to_pylist()} == {
@@ -145,7 +146,9 @@ def test_foreign_and_newer_tables_are_refused_with_a_clear_line(tmp_path: Path) 
     part = tmp_path / "out" / "videos" / "part-00000.parquet"
     newer = TABLES["videos"].with_metadata({VERSION_KEY: b"99"}).empty_table()
     parquet.write_table(newer, part)
-    with pytest.raises(UsageError, match=r"schema version is 99, this one knows up to 2; upgrade reelscope"):
+    with pytest.raises(
+        UsageError, match=rf"schema version is 99, this one knows up to {SCHEMA_VERSION}; upgrade reelscope"
+    ):
         Tables(str(tmp_path / "out"))
     part.write_bytes(b"not parquet")
     with pytest.raises(UsageError, match="not a table of reelscope"):
@@ -205,7 +208,8 @@ def test_rows_of_a_run_that_died_while_it_published_are_dropped(
 def test_a_template_made_again_stays_in_its_cluster_until_analysis_comes(tmp_path: Path) -> None:
     tables = Tables(str(tmp_path))
     tables.publish([rows("a")])
-    tables.assign({"a": {"niche": "food", "cluster_id": "food-1", "membership_reason": "fast cuts"}})
+    told = {"niche": ["food"], "cluster_id": ["food-1"], "membership_reason": ["fast cuts"]}
+    tables.assign(pa.table({"video_id": ["a"], **told}))
     tables.publish([rows("a", 5)])
     (row,) = tables.read("templates").to_pylist()
     assert (row["duration_s"], row["niche"], row["cluster_id"]) == (5.0, "food", "food-1")

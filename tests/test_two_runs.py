@@ -54,7 +54,9 @@ def test_the_tables_were_whole_at_every_moment_and_are_at_the_end(both: tuple[li
     assert set(videos["status"]) == {"complete"}
     assert set(pd.read_parquet(out / "templates")["video_id"]) == set(videos["video_id"])
     assert len(pd.read_parquet(out / "runs")) == 2
-    assert sum(pd.read_parquet(out / "clusters")["size"]) == len(videos)
+    clusters = pd.read_parquet(out / "clusters")
+    for scope in ("niche", "all"):
+        assert sum(clusters.loc[clusters["scope"] == scope, "size"]) == len(videos)
 
 
 def test_a_claim_is_one_runs_until_it_lets_go(tmp_path: Path) -> None:

@@ -8,10 +8,15 @@ comparison ("faster cuts") where both would get the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from tasks.analysis.profiles import Side
+from tasks.analysis.templates import Reals
+from tasks.schemas import NUMERIC_FEATURES
 
 INF = float("inf")
 PRESENT_SHARE = 0.03  # less of it is none
@@ -166,35 +171,29 @@ class Trait:
     outside: float  # mean of the rest of the niche, scaled
 
 
-def traits_of(members: NDArray[np.bool_], scaled: pd.DataFrame, numbers: pd.DataFrame) -> list[Trait]:
-    """What sets the cluster apart from the other videos of its niche, strongest first.
+def traits_of(inside: Side, outside: Side) -> list[Trait]:
+    """What sets a cluster apart from the other videos of its group, strongest first.
 
-    members: bool [n]. scaled, numbers: [n, NUMERIC_FEATURES], as `template_vectors` and `known_numbers` give them.
     Effect: difference of means over the pooled standard deviation, with half a spread added as no feature is that exact.
     """
-    inside, outside = scaled[members], scaled[~members]
-    pooled = np.sqrt((inside.var(ddof=0) + outside.var(ddof=0)) / 2 + 0.25)
-    effects = (inside.mean() - outside.mean()) / pooled
-    medians, others = numbers[members].median(), numbers[~members].median()
+    pooled = np.sqrt((inside.variances + outside.variances) / 2 + 0.25)
+    effects = (inside.means - outside.means) / pooled
     traits = []
     for family in FAMILIES:
         known = effects[list(family.features)].dropna()
-        if known.empty or _lacking(family, medians):
+        if known.empty or _lacking(family, inside.medians):
             continue
         feature = str(known.abs().idxmax())
-        word = _word(family, medians[family.lead], others[family.lead], float(effects[family.lead]))
+        lead = family.lead
+        word = _word(family, inside.medians[lead], outside.medians[lead], float(effects[lead]))
         if word is not None:
-            traits.append(
-                Trait(
-                    feature, word, float(known[feature]), float(inside[feature].mean()), float(outside[feature].mean())
-                )
-            )
+            means = float(inside.means[feature]), float(outside.means[feature])
+            traits.append(Trait(feature, word, float(known[feature]), *means))
     return sorted(traits, key=lambda trait: -abs(trait.effect))
 
 
-def plain_traits(numbers: pd.DataFrame) -> list[Trait]:
-    """Words for a niche's only cluster, by fixed levels: how it cuts, shows text and speaks."""
-    medians = numbers.median()
+def plain_traits(medians: pd.Series) -> list[Trait]:
+    """Words for a group's only cluster, by fixed levels: how it cuts, shows text and speaks."""
     traits: list[Trait] = []
     for family in PLAIN_FAMILIES:
         word = family.level(medians[family.lead])
@@ -223,15 +222,32 @@ def distinct_labels(traits: list[list[Trait]]) -> list[str]:
     return labels
 
 
-def stray_words(scaled: pd.Series, numbers: pd.Series) -> str:
-    """What is most unusual about a video that belongs to no cluster; "" where nothing is."""
-    extremes = []
-    for family in FAMILIES:
-        value = scaled[family.lead]
-        if np.isfinite(value) and abs(value) >= 1 and not _lacking(family, numbers):
-            word = family.level(numbers[family.lead]) or (family.more if value > 0 else family.less)
-            extremes.append((-abs(float(value)), word))
-    return ", ".join(word for _, word in sorted(extremes, key=lambda item: item[0])[:STRAY_WORDS])
+def stray_words(scaled: NDArray[np.float32], numbers: Reals) -> list[str]:
+    """What is most unusual about each of n videos that belong to no cluster; "" where nothing is.
+
+    scaled, numbers: [n, NUMERIC_FEATURES].
+    """
+    extremes = np.full((len(scaled), len(FAMILIES)), -1.0)
+    places = np.zeros(extremes.shape, dtype=np.int64)  # in _STRAY_WORDS
+    for column, family in enumerate(FAMILIES):
+        lead = NUMERIC_FEATURES.index(family.lead)
+        value, number = np.nan_to_num(scaled[:, lead]), numbers[:, lead]
+        said = np.abs(value) >= 1
+        if family.needs is not None:
+            said &= numbers[:, NUMERIC_FEATURES.index(family.needs)] > PRESENT_SHARE
+        extremes[said, column] = np.abs(value[said])
+        level = np.searchsorted([bound for bound, _ in family.levels], number, side="right")
+        compared = np.array([word is None for _, word in family.levels])[np.minimum(level, len(family.levels) - 1)]
+        places[:, column] = np.where(compared, len(family.levels) + (value <= 0), level)
+    most = np.argsort(-extremes, axis=1, kind="stable")[:, :STRAY_WORDS]
+    rows = np.arange(len(scaled))
+    words = np.full(len(scaled), "", dtype=object)
+    for rank in range(STRAY_WORDS):
+        family_of, place = most[:, rank], places[rows, most[:, rank]]
+        told = extremes[rows, family_of] >= 0
+        found = _STRAY_WORDS[family_of[told], place[told]]
+        words[told] = found if rank == 0 else words[told] + ", " + found
+    return cast(list[str], words.tolist())
 
 
 def _word(family: Family, value: float, other: float, effect: float) -> str | None:
@@ -243,3 +259,13 @@ def _word(family: Family, value: float, other: float, effect: float) -> str | No
 
 def _lacking(family: Family, values: pd.Series) -> bool:
     return family.needs is not None and not values[family.needs] > PRESENT_SHARE
+
+
+def _vocabulary() -> NDArray[np.object_]:
+    """[families, words]: each family's levels, then its comparisons."""
+    each = [[*(word for _, word in family.levels), family.more, family.less] for family in FAMILIES]
+    widest = max(map(len, each))
+    return np.array([words + [None] * (widest - len(words)) for words in each], dtype=object)
+
+
+_STRAY_WORDS = _vocabulary()

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from tasks.analysis.vectors import FEATURES
+
+Counts = NDArray[np.int64]
 
 LEAST_JACCARD = 0.2
 #: Root mean square of the differences of two clusters' means, in noticeable steps, below which they are the same kind.
@@ -28,20 +31,19 @@ UNCLASSIFIED = "unclassified"
 
 @dataclass(frozen=True)
 class Former:
-    """A cluster of before. members: its videos as far as they are still there; means: of its numeric features."""
+    """A cluster of before. videos: how many of its videos are still there; means: of its numeric features."""
 
     cluster_id: str
-    members: frozenset[str]
+    videos: int
     means: Mapping[str, Any]
     vanished: bool
 
 
 @dataclass(frozen=True)
 class Current:
-    """A cluster of tonight. known: its videos that were there before as well."""
+    """A cluster of tonight. known: how many of its videos were there before as well."""
 
-    members: frozenset[str]
-    known: frozenset[str]
+    known: int
     means: Mapping[str, Any]
 
 
@@ -53,15 +55,23 @@ class Link:
     change: str
 
 
-def links(current: Sequence[Current], former: Sequence[Former]) -> list[Link]:
-    """One link for each cluster of tonight; a former cluster without a link has vanished."""
+def links(current: Sequence[Current], former: Sequence[Former], shared: Counts) -> list[Link]:
+    """One link for each cluster of tonight; a former cluster without a link has vanished.
+
+    shared: [former, current], how many videos two clusters have in common.
+    """
     matches: dict[int, Former] = {}
     if current and former:
-        likeness = np.array([[_likeness(before, now) for now in current] for before in former])
+        likeness = np.array(
+            [
+                [_likeness(before, now, int(shared[row, column])) for column, now in enumerate(current)]
+                for row, before in enumerate(former)
+            ]
+        )
         for row, column in zip(*linear_sum_assignment(-likeness), strict=True):
             if likeness[row, column] > 0:
                 matches[int(column)] = former[row]
-    return [_link(index, current, former, matches.get(index)) for index in range(len(current))]
+    return [_link(index, current, former, shared, matches.get(index)) for index in range(len(current))]
 
 
 class Ids:
@@ -80,11 +90,11 @@ class Ids:
         return f"{stem}-{self._last[stem]}"
 
 
-def _likeness(before: Former, now: Current) -> float:
+def _likeness(before: Former, now: Current, shared: int) -> float:
     """Jaccard index over the videos of both nights; below any of these (at most 0.1) the likeness of means."""
-    if before.members:
-        shared = len(before.members & now.members) / len(before.members | now.known)
-        return shared if shared >= LEAST_JACCARD else 0.0
+    if before.videos:
+        jaccard = shared / (before.videos + now.known - shared)
+        return jaccard if jaccard >= LEAST_JACCARD else 0.0
     steps = _steps_apart(before.means, now.means)
     return 0.1 * (1 - steps / SAME_KIND_STEPS) if steps < SAME_KIND_STEPS else 0.0
 
@@ -99,21 +109,20 @@ def _steps_apart(left: Mapping[str, Any], right: Mapping[str, Any]) -> float:
     return math.sqrt(sum(step**2 for step in differences) / len(differences)) if differences else math.inf
 
 
-def _link(index: int, current: Sequence[Current], former: Sequence[Former], match: Former | None) -> Link:
-    now = current[index]
+def _link(
+    index: int, current: Sequence[Current], former: Sequence[Former], shared: Counts, match: Former | None
+) -> Link:
     cluster_id = match.cluster_id if match else None
-    swallowed = [
-        before for before in former if len(before.members & now.members) >= max(2, MERGED_SHARE * len(before.members))
-    ]
+    swallowed = [row for row, before in enumerate(former) if shared[row, index] >= max(2, MERGED_SHARE * before.videos)]
     if len(swallowed) > 1:
         return Link(cluster_id, "merged")
-    for before in former:
-        if _part_of(now, before) and sum(_part_of(other, before) for other in current) > 1:
+    for row, before in enumerate(former):
+        parts = [_part_of(now, before, int(shared[row, column])) for column, now in enumerate(current)]
+        if parts[index] and sum(parts) > 1:
             return Link(cluster_id, "split")
     return Link(cluster_id, "kept" if match and not match.vanished else "new")
 
 
-def _part_of(now: Current, before: Former) -> bool:
+def _part_of(now: Current, before: Former, shared: int) -> bool:
     """Is `now` made mostly of videos of `before`, and of a fair part of them?"""
-    shared = len(now.members & before.members)
-    return shared >= max(2, SPLIT_SHARE * len(before.members)) and shared > len(now.known) / 2
+    return shared >= max(2, SPLIT_SHARE * before.videos) and shared > now.known / 2

@@ -37,7 +37,9 @@ class Material:
         self.seconds = sum(real(row["duration_s"]) or 0.0 for row in every)
         self.videos = every[:VIDEOS_SHOWN]
         self.index: dict[str, int] = {row["video_id"]: place for place, row in enumerate(self.videos)}
-        self.clusters: list[Row] = [row for row in rows["clusters"] if row["cluster_id"] is not None]
+        clusters = [row for row in rows["clusters"] if row["cluster_id"] is not None]
+        self.clusters: list[Row] = [row for row in clusters if row["scope"] != "all"]  # null: written before scopes
+        self.overall_clusters: list[Row] = [row for row in clusters if row["scope"] == "all"]
         self.niches, self.failures = rows["niches"], rows["failures"]
         runs = sorted(rows["runs"], key=lambda row: (row["started_at"] is not None, row["started_at"]))
         self.run: Row | None = runs[-1] if runs else None  # the last one

@@ -5,34 +5,35 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
+from tasks.analysis.templates import Reals, Templates
 from tasks.schemas import NUMERIC_FEATURES, TABLES
 
 PARTS = {"p10": 10, "median": 50, "p90": 90}
 
 
-def niche_table(templates: pd.DataFrame) -> pd.DataFrame:
+def niche_table(templates: Templates) -> pa.Table:
     """The `niches` table of `templates`: one row per niche in order of name, last the videos without one (niche null).
 
     Percentiles (linear interpolation) are over the videos whose value is known; null where it is known of none.
     """
     rows: list[dict[str, Any]] = []
-    if len(templates):
-        names = [value if isinstance(value, str) else None for value in templates["niche"]]
-        for niche in sorted(set(names), key=lambda name: (name is None, name or "")):
-            members = templates[[name == niche for name in names]]
-            rows.append({"niche": niche, "videos": len(members), **_distributions(members)})
-    table: pd.DataFrame = pa.Table.from_pylist(rows, schema=TABLES["niches"]).to_pandas()
-    return table
+    for niche in niche_names(templates):
+        numbers = templates.numbers[templates.niches == niche]
+        rows.append({"niche": niche, "videos": len(numbers), **_distributions(numbers)})
+    return pa.Table.from_pylist(rows, schema=TABLES["niches"])
 
 
-def _distributions(members: pd.DataFrame) -> dict[str, float | None]:
+def niche_names(templates: Templates) -> list[str | None]:
+    """The niches that have videos, by name, None last."""
+    return sorted(set(templates.niches), key=lambda name: (name is None, name or ""))
+
+
+def _distributions(numbers: Reals) -> dict[str, float | None]:
     distributions: dict[str, float | None] = {}
-    for name in NUMERIC_FEATURES:
-        values = pd.to_numeric(members[name]).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-        values = values[np.isfinite(values)]
-        for part, percent in PARTS.items():
-            distributions[f"{name}_{part}"] = float(np.percentile(values, percent)) if values.size else None
+    for name, column in zip(NUMERIC_FEATURES, numbers.T, strict=True):
+        values = column[np.isfinite(column)]
+        found = np.percentile(values, list(PARTS.values())).tolist() if values.size else [None] * len(PARTS)
+        distributions.update(zip((f"{name}_{part}" for part in PARTS), found, strict=True))
     return distributions

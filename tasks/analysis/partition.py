@@ -11,7 +11,6 @@ the tree and the rest join. Nothing is random; with points in the order of their
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +24,7 @@ from tasks.settings import Analysis
 
 Points = NDArray[np.float32]
 Labels = NDArray[np.int64]
+Ids = NDArray[np.object_]
 
 NONE = -1
 NEIGHBOURS = 4
@@ -56,7 +56,7 @@ class _Cut:
     silhouette: float  # 0 with one group
 
 
-def partition(points: Points, ids: Sequence[str], settings: Analysis) -> Partition:
+def partition(points: Points, ids: Ids, settings: Analysis) -> Partition:
     """Groups of `points` [n, d], n > 0, given in the order of `ids`."""
     if len(points) < settings.min_videos:
         return _joined(points, points.mean(axis=0, keepdims=True), None, None)
@@ -74,11 +74,11 @@ def partition(points: Points, ids: Sequence[str], settings: Analysis) -> Partiti
     return _joined(points, centroids, limits if len(points) >= MIN_VIDEOS_FOR_STRAYS else None, silhouette)
 
 
-def _sample(ids: Sequence[str], most: int) -> Labels:
+def _sample(ids: Ids, most: int) -> Labels:
     """The rows that build the tree: all, or the `most` with the lowest hashes, nearly the same ones every night."""
     if len(ids) <= most:
         return np.arange(len(ids))
-    hashes = pd.util.hash_array(np.array(ids, dtype=object))
+    hashes = pd.util.hash_array(ids)
     return np.sort(np.argsort(hashes, kind="stable")[:most])
 
 

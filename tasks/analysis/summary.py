@@ -2,65 +2,62 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from tasks.analysis.earlier import UNFINISHED, Before, before, keep
+from tasks.analysis.templates import COLUMNS, Templates, gathered
 from tasks.keys import digest, folder_digest
 from tasks.schemas import TABLES
 from tasks.settings import Analysis
-from tasks.tables import Row, Tables
+from tasks.tables import Tables
+
+__all__ = ["Before", "analyse", "before", "is_current", "report"]
 
 INPUT_KEY = b"reelscope.input_hash"  # in the metadata of `clusters`: what they were made of
-#: In OUT from the first pass of a run until its report is written; a run that is killed leaves it behind.
-UNFINISHED = ".before.json"
 REPORT = "report/index.html"  # it refers to the pictures beside its folder
-
-
-@dataclass(frozen=True)
-class Before:
-    """The clusters and their members when a run began. Every pass of the run compares with these, not with the pass before."""
-
-    clusters: pa.Table
-    members: dict[str, str | None]
-
-
-def before(tables: Tables) -> Before:
-    """As the last finished run left them: the passes of one that was killed decide nothing for the next."""
-    if tables.storage.exists(UNFINISHED):
-        kept = json.loads(tables.storage.read(UNFINISHED))
-        return Before(pa.Table.from_pylist(kept["clusters"], schema=TABLES["clusters"]), kept["members"])
-    members = tables.read("templates", ["video_id", "cluster_id"])
-    return Before(
-        tables.read("clusters"),
-        dict(zip(members["video_id"].to_pylist(), members["cluster_id"].to_pylist(), strict=True)),
-    )
+#: Of `videos`: all that analysis depends on.
+VIDEO_COLUMNS = [
+    "video_id",
+    "niche",
+    "input_hash",
+    "uploader",
+    "published_at",
+    "view_count",
+    "like_count",
+    "run_id",
+]
 
 
 def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, completeness: float) -> None:
-    """Write `clusters` and `niches`, and each template's niche, cluster and reason."""
+    """Write `clusters`, `niches`, `lifts` and `trends`, and each template's niche, clusters and reason."""
     from tasks.analysis.clusters import cluster_templates
+    from tasks.analysis.comparisons import audience_of, compared
     from tasks.analysis.niches import niche_table
+    from tasks.analysis.trends import trend_table
 
-    if not tables.storage.exists(UNFINISHED):
-        kept = {"clusters": earlier.clusters.to_pylist(), "members": earlier.members}
-        tables.storage.write(UNFINISHED, json.dumps(kept).encode())
-    input_hash = analysis_hash(tables, settings)
-    niches = {video_id: row["niche"] for video_id, row in tables.known().items()}
-    templates = tables.read("templates")
-    ids = templates["video_id"].to_pylist()
-    column = pa.array([niches.get(video_id) for video_id in ids], pa.string())
-    templates = templates.set_column(templates.schema.get_field_index("niche"), "niche", column)
-    frame = templates.to_pandas()
-    result = cluster_templates(frame, earlier.clusters.to_pandas(), earlier.members, run_id, settings, completeness)
-    assigned: dict[str, Row] = {
-        row["video_id"]: row | {"niche": niches.get(row["video_id"])}
-        for row in pa.Table.from_pandas(result.assignments, preserve_index=False).to_pylist()
+    keep(tables, earlier)
+    videos = tables.read("videos", VIDEO_COLUMNS)
+    input_hash = _hash_of(videos, settings)
+    templates = _with_niches(gathered(tables.each("templates", list(COLUMNS))), videos)
+    result = cluster_templates(templates, earlier, run_id, settings, completeness)
+    runs = tables.read("runs", ["run_id", "started_at"]).to_pylist()
+    read_at = {row["run_id"]: row["started_at"] for row in runs}
+    audience = audience_of(videos, templates.video_ids, read_at, datetime.now(UTC))
+    clusters, lifts = compared(templates, result, audience, settings)
+    columns = {
+        "video_id": templates.video_ids,
+        "niche": templates.niches,
+        "cluster_id": result.cluster_ids,
+        "overall_cluster_id": result.overall_ids,
+        "membership_reason": result.reasons,
     }
-    tables.assign(assigned)
-    clusters = pa.Table.from_pandas(result.clusters, schema=TABLES["clusters"], preserve_index=False)
-    tables.replace("niches", pa.Table.from_pandas(niche_table(frame), schema=TABLES["niches"], preserve_index=False))
+    tables.assign(pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()}))
+    tables.replace("niches", niche_table(templates))
+    tables.replace("lifts", lifts)
+    tables.replace("trends", trend_table(tables.read("trends"), clusters, templates, run_id))
     tables.replace("clusters", clusters, {INPUT_KEY: input_hash.encode()})  # last: it says that the rest is there
 
 
@@ -68,13 +65,7 @@ def is_current(tables: Tables, settings: Analysis) -> bool:
     """Do the clusters come from the templates and niches that are there, and is there a report of them?"""
     found = tables.metadata("clusters").get(INPUT_KEY, b"").decode()
     there = tables.storage.exists(REPORT) and not tables.storage.exists(UNFINISHED)
-    return there and found == analysis_hash(tables, settings)
-
-
-def analysis_hash(tables: Tables, settings: Analysis) -> str:
-    """Everything that the clusters depend on, the order of the videos left out."""
-    videos = sorted(f"{video_id} {row['input_hash']} {row['niche']}" for video_id, row in tables.known().items())
-    return digest(*videos, settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"))
+    return there and found == _hash_of(tables.read("videos", VIDEO_COLUMNS), settings)
 
 
 def report(tables: Tables) -> str:
@@ -85,3 +76,23 @@ def report(tables: Tables) -> str:
     tables.storage.write(REPORT, page.encode())
     tables.storage.remove(UNFINISHED)
     return tables.storage.path(REPORT)
+
+
+def _with_niches(templates: Templates, videos: pa.Table) -> Templates:
+    """The niches are those of `videos`; classification may have changed them since a template was written."""
+    import pandas as pd
+
+    niches = videos["niche"].to_numpy().astype(object)
+    niches[videos["niche"].is_null().to_numpy()] = None
+    at = pd.Index(videos["video_id"].to_numpy()).get_indexer(pd.Index(templates.video_ids))
+    found = niches[at] if len(niches) else templates.niches
+    found[at < 0] = None
+    return templates.with_niches(found)
+
+
+def _hash_of(videos: pa.Table, settings: Analysis) -> str:
+    """Everything that the clusters and lifts depend on, the order of the videos left out."""
+    texts = [pc.fill_null(videos[name].cast(pa.string()), "\0") for name in VIDEO_COLUMNS if name != "run_id"]
+    rows = pc.binary_join_element_wise(*texts, "\1")
+    told = b"\2".join(row for row in rows.sort().cast(pa.binary()).to_pylist())
+    return digest(told.decode(), settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"))

@@ -8,18 +8,19 @@ blow up noise, and one that splits them into two camps must not be scaled away b
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
+from tasks.analysis.templates import DERIVED_FEATURES, Reals, Templates
 from tasks.schemas import CURVE_FEATURES, CURVE_POINTS, NUMERIC_FEATURES
 from tasks.settings import Analysis
 
-Reals = NDArray[np.float64]
+Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 
 CLIP = 3.0  # spreads from the median; beyond, more of it makes no more difference
 WIDEST_STEPS = 2.5  # the largest spread, in steps
@@ -36,10 +37,10 @@ class Feature:
     step: float  # after the transformation
     offset: float | None = None  # None: linear
 
-    def transform(self, values: Reals) -> Reals:
+    def transform(self, values: Floats) -> Floats:
         if self.offset is None:
             return values
-        logarithms: Reals = np.log(np.maximum(values, 0.0) + self.offset)
+        logarithms: Floats = np.log(np.maximum(values, 0) + self.offset)
         return logarithms
 
 
@@ -83,7 +84,6 @@ CURVES: dict[str, Feature] = {
     "text_curve": Feature("text", 0.15),
     "speech_curve": Feature("speech", 0.15),
 }
-#: What is made of the list and text columns; not in the tables.
 DERIVED: dict[str, Feature] = {
     "colour_red_green": Feature("look", 0.06),
     "colour_yellow_blue": Feature("look", 0.06),
@@ -101,142 +101,89 @@ _NEVER: dict[str, tuple[str, Callable[[Reals], NDArray[np.bool_]]]] = {
 #: Amounts that are 0 where the whole is 0.
 _ZERO_WITH = {"chars_per_s": "text_share", "words_per_min": "speech_share"}
 _FLOOR_DB = -90.0
-_QUESTION = re.compile("[?？؟]")
+_AT = {name: at for at, name in enumerate(NUMERIC_FEATURES)}
 
 
 @dataclass(frozen=True)
 class Vectors:
     """Templates as points.
 
-    video_ids: n ids, sorted. matrix: float32 [n, d], weighted; Euclidean distances mean something. names: d column names.
-    scaled: [n, NUMERIC_FEATURES] float64 indexed by video_id, in spreads from the median, unweighted; NaN where unknown.
+    matrix: float32 [n, d], weighted; Euclidean distances mean something. names: d column names.
+    scaled: float32 [n, NUMERIC_FEATURES], in spreads from the median, unweighted; NaN where unknown.
     """
 
-    video_ids: tuple[str, ...]
     matrix: NDArray[np.float32]
     names: tuple[str, ...]
-    scaled: pd.DataFrame
+    scaled: NDArray[np.float32]
 
 
-def template_vectors(templates: pd.DataFrame, settings: Analysis) -> Vectors:
-    """The points of `templates` (columns of the `templates` table, any order of rows, any number including none).
+def template_vectors(templates: Templates, numbers: Reals, settings: Analysis) -> Vectors:
+    """The points of `templates`, any number including none. numbers: as `known_numbers` gives them for these templates.
 
     What is known to be absent is information (first words that never come stand at the end of the video); what is
     unknown is put on the median, where it pulls a video nowhere.
     """
-    templates = templates.sort_values("video_id", kind="stable") if len(templates) else templates
-    numbers = known_numbers(templates)
-    columns: dict[str, Reals] = {}
-    for name, feature in FEATURES.items():
-        columns[name] = scaled(feature.transform(numbers[name].to_numpy()), feature.step)
-    scalars = pd.DataFrame(columns, columns=list(NUMERIC_FEATURES))
-    derived = _derived(templates, numbers)
-    for name, feature in DERIVED.items():
-        columns[name] = scaled(feature.transform(derived[name]), feature.step)
     weights = _weights(settings)
-    parts = [columns[name][:, None] * weights[name] for name in columns]
-    names = list(columns)
-    for name, feature in CURVES.items():
-        points = scaled(feature.transform(curve_points(templates, name)), feature.step)
-        parts.append(points * (weights[name] / CURVE_POINTS**0.5))
-        names.extend(f"{name}_{point}" for point in range(CURVE_POINTS))
-    matrix = np.nan_to_num(np.hstack(parts), nan=0.0).astype(np.float32)
-    video_ids = tuple(str(video_id) for video_id in templates["video_id"]) if len(templates) else ()
-    scalars.index = pd.Index(video_ids, dtype="object", name="video_id")
-    return Vectors(video_ids, matrix, tuple(names), scalars)
+    names = [*FEATURES, *DERIVED, *(f"{name}_{point}" for name in CURVES for point in range(CURVE_POINTS))]
+    matrix = np.empty((len(templates), len(names)), dtype=np.float32)
+    scalars = np.empty((len(templates), len(FEATURES)), dtype=np.float32)
+    for name, feature in FEATURES.items():
+        at = _AT[name]
+        scalars[:, at] = scaled(feature.transform(numbers[:, at]), feature.step)
+    for column, name in enumerate(FEATURES):
+        matrix[:, column] = scalars[:, _AT[name]] * weights[name]
+    for column, (name, feature) in enumerate(DERIVED.items(), len(FEATURES)):
+        values = templates.derived[:, DERIVED_FEATURES.index(name)]
+        matrix[:, column] = scaled(feature.transform(values), feature.step) * weights[name]
+    for number, (name, feature) in enumerate(CURVES.items()):
+        first = len(FEATURES) + len(DERIVED) + number * CURVE_POINTS
+        points = scaled(feature.transform(templates.curves[:, CURVE_FEATURES.index(name)]), feature.step)
+        matrix[:, first : first + CURVE_POINTS] = points * (weights[name] / CURVE_POINTS**0.5)
+    np.nan_to_num(matrix, copy=False, nan=0.0)
+    return Vectors(matrix, tuple(names), scalars)
 
 
-def known_numbers(templates: pd.DataFrame) -> pd.DataFrame:
-    """float64 [n, NUMERIC_FEATURES] with known absences made numbers, and NaN where unknown or not finite."""
-    numbers = pd.DataFrame(
-        {
-            name: _floats(templates[name]) if name in templates else np.full(len(templates), np.nan)
-            for name in NUMERIC_FEATURES
-        }
-    )
+def known_numbers(numbers: Reals) -> Reals:
+    """[n, NUMERIC_FEATURES] as the tables have them, with known absences made numbers; NaN where unknown."""
+    numbers = numbers.copy()
+
+    def column(name: str) -> Reals:
+        view: Reals = numbers[:, _AT[name]]
+        return view
+
     for name, whole in _ZERO_WITH.items():
-        numbers.loc[numbers[name].isna() & (numbers[whole] == 0), name] = 0.0
+        column(name)[np.isnan(column(name)) & (column(whole) == 0)] = 0.0
     for name, (whole, never) in _NEVER.items():
-        absent = numbers[name].isna() & never(numbers[whole].to_numpy())
-        numbers.loc[absent, name] = numbers.loc[absent, "duration_s"]
-    numbers.loc[numbers["shot_count"] == 1, "shot_std_s"] = np.nan  # one shot is neither even nor uneven
-    numbers.loc[numbers["loudness_db"].isna() & (numbers["silence_share"] == 1), "loudness_db"] = _FLOOR_DB
+        absent = np.isnan(column(name)) & never(column(whole))
+        column(name)[absent] = column("duration_s")[absent]
+    column("shot_std_s")[column("shot_count") == 1] = np.nan  # one shot is neither even nor uneven
+    column("loudness_db")[np.isnan(column("loudness_db")) & (column("silence_share") == 1)] = _FLOOR_DB
     return numbers
 
 
-def scaled(values: Reals, step: float) -> Reals:
+def scaled(values: Floats, step: float) -> Floats:
     """Values in spreads from their median, clipped to +-CLIP; a curve's points share one median and spread.
 
     values: [n] or [n, points], NaN where unknown, which stays NaN.
     """
     known = values[np.isfinite(values)]
     if known.size == 0:
-        return np.full(values.shape, np.nan)
-    low, median, high = np.percentile(known, (25, 50, 75))
+        return np.full_like(values, np.nan)
+    low, median, high = np.percentile(known, (25, 50, 75), overwrite_input=True)
     spread = np.clip((high - low) / IQR_PER_STD, step, step * WIDEST_STEPS)
-    clipped: Reals = np.clip((values - median) / spread, -CLIP, CLIP)
+    clipped: Floats = np.clip((values - median) / spread, -CLIP, CLIP).astype(values.dtype)
     return clipped
-
-
-def curve_points(templates: pd.DataFrame, name: str) -> Reals:
-    """float64 [n, CURVE_POINTS], NaN where a curve is unknown."""
-    points = np.full((len(templates), CURVE_POINTS), np.nan)
-    for row, curve in enumerate(_column(templates, name)):
-        if isinstance(curve, (list, tuple, np.ndarray)) and len(curve) == CURVE_POINTS:
-            points[row] = np.asarray(curve, dtype=float)
-    return points
-
-
-def _floats(column: pd.Series) -> Reals:
-    values = pd.to_numeric(column).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    finite: Reals = np.where(np.isfinite(values), values, np.nan)
-    return finite
-
-
-def _derived(templates: pd.DataFrame, numbers: pd.DataFrame) -> dict[str, Reals]:
-    """Colour and wording. Words are unknown where neither text nor speech was read."""
-    colours = np.array([_opponents(value) for value in _column(templates, "dominant_colours")]).reshape(-1, 2)
-    wordless = numbers["text_share"].isna().to_numpy() & numbers["words_per_min"].isna().to_numpy()
-    hooks = [
-        " ".join(part for part in parts if isinstance(part, str))
-        for parts in zip(_column(templates, "hook_text"), _column(templates, "hook_speech"), strict=True)
-    ]
-    asks = np.array([isinstance(value, str) for value in _column(templates, "call_to_action")], dtype=float)
-    words = np.array([len(hook.split()) for hook in hooks], dtype=float)
-    question = np.array([_QUESTION.search(hook) is not None for hook in hooks], dtype=float)
-    return {
-        "colour_red_green": colours[:, 0],
-        "colour_yellow_blue": colours[:, 1],
-        **{
-            name: np.where(wordless, np.nan, values)
-            for name, values in (("asks", asks), ("hook_words", words), ("hook_question", question))
-        },
-    }
-
-
-def _column(templates: pd.DataFrame, name: str) -> Iterable[object]:
-    return templates[name].tolist() if name in templates else [None] * len(templates)
-
-
-def _opponents(colours: object) -> tuple[float, float]:
-    """Mean red-green and yellow-blue opponents (-1..1) of "#rrggbb" colours; NaN without any."""
-    if not isinstance(colours, (list, tuple, np.ndarray)) or len(colours) == 0:
-        return np.nan, np.nan
-    channels = np.array([[int(colour[at : at + 2], 16) for at in (1, 3, 5)] for colour in colours]) / 255
-    red, green, blue = channels.mean(axis=0)
-    return float(red - green), float((red + green) / 2 - blue)
 
 
 def _weights(settings: Analysis) -> dict[str, float]:
     """The factor of each feature's column: its group's weight, shared among the group's features."""
-    every = [*FEATURES.items(), *DERIVED.items(), *CURVES.items()]
-    sizes = pd.Series([feature.group for _, feature in every]).value_counts()
+    every = {**FEATURES, **DERIVED, **CURVES}
+    sizes = Counter(feature.group for feature in every.values())
     return {
         name: float(getattr(settings, f"weight_{feature.group}") / sizes[feature.group] ** GROUP_EXPONENT)
-        for name, feature in every
+        for name, feature in every.items()
     }
 
 
-assert set(FEATURES) == set(NUMERIC_FEATURES) and set(CURVES) == set(
-    CURVE_FEATURES
-)  # a new column needs its scale here
+assert set(FEATURES) == set(NUMERIC_FEATURES) and set(CURVES) == set(CURVE_FEATURES)  # a new column needs its scale
+assert set(DERIVED) == set(DERIVED_FEATURES)
