@@ -733,4 +733,4 @@ def test_two_runs_at_once_into_one_remote_out_lose_no_row(store: Store, story: S
     assert set(there["videos"]["status"]) == {"complete"}
     assert len(there["runs"]) == 2
     assert set(there["shots"]["video_id"]) == set(there["videos"]["video_id"])
-    assert sum(there["clusters"]["size"]) == 2
+    assert there["clusters"].groupby("scope")["size"].sum().to_dict() == {"niche": 2, "all": 2}

@@ -26,7 +26,9 @@ def test_every_video_is_in_the_tables_once_and_the_next_night_has_nothing_new(
     assert sorted(videos["video_id"]) == [f"v{number:07d}" for number in range(VIDEOS)]
     assert (videos["status"] == "failed").sum() == len(pd.read_parquet(out / "failures")) == 1
     assert len(pd.read_parquet(out / "templates")) == VIDEOS - 1
-    assert pd.read_parquet(out / "clusters")["size"].sum() == VIDEOS - 1
+    assert pd.read_parquet(out / "clusters").groupby("scope")["size"].sum().to_dict() == dict.fromkeys(
+        ("niche", "all"), VIDEOS - 1
+    )
     assert found["submitted"] == VIDEOS
     assert found["left_todo"] == 1  # what failed is tried again
     one_s = sum(outcome.wall_s for outcome in recorded[0].values())

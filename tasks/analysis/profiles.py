@@ -45,8 +45,8 @@ def profiles(labels: Labels, clusters: int, scaled: NDArray[np.float32], numbers
         means = totals[:clusters] / known[:clusters]
         sides = tuple(
             (
-                _side(*moments[:, cluster], _medians(numbers, members[cluster])),
-                _side(*(moments.sum(axis=1) - moments[:, cluster]), _medians(numbers, ~members[cluster])),
+                _side(moments[:, cluster], _medians(numbers, members[cluster])),
+                _side(moments.sum(axis=1) - moments[:, cluster], _medians(numbers, ~members[cluster])),
             )
             for cluster in range(clusters)
         )
@@ -64,7 +64,8 @@ def _moments(bins: Labels, count: int, values: NDArray[np.floating]) -> Reals:
     return np.array(found).reshape(values.shape[1], 3, count).transpose(1, 2, 0)
 
 
-def _side(counts: Reals, sums: Reals, squares: Reals, medians: Reals) -> Side:
+def _side(moments: Reals, medians: Reals) -> Side:
+    counts, sums, squares = moments
     means = sums / counts
     variances = np.maximum(squares / counts - means**2, 0.0)
     return Side(*(pd.Series(values, index=list(NUMERIC_FEATURES)) for values in (means, variances, medians)))
