@@ -82,7 +82,8 @@ def running() -> Iterator[Store]:
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    requests, before = Requests(), dict(os.environ)
+    requests = Requests()
+    before = {name: os.environ.get(name) for name in (*ENVIRONMENT, "AWS_ENDPOINT_URL")}
     log = logging.getLogger("werkzeug")
     level, passed_on = log.level, log.propagate
     log.addHandler(requests)
@@ -99,8 +100,10 @@ def running() -> Iterator[Store]:
         log.removeHandler(requests)
         log.setLevel(level)
         log.propagate = passed_on
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def publish_many(out: str, name: str, number: int) -> None:
