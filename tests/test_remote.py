@@ -605,9 +605,9 @@ def story(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Story:
 
     options = ("--speech", "pocketsphinx", "--json")
 
-    def run(source: str) -> Ran:
+    def run(source: str, command: str = "run") -> Ran:
         more = ("--set", f"cache.dir={store.url('cache')}")
-        return home.reelscope("run", source, "--out", store.url("out"), *options, *more)
+        return home.reelscope(command, source, "--out", store.url("out"), *options, *more)
 
     beside = Home(base / "home-local").start("run", base / "videos", "--out", base / "out", *options)
     first = run(store.url("videos"))
@@ -621,7 +621,7 @@ def story(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Story:
     rows = [{"uri": address, "video_id": "signed"}, {"uri": f"s3://{s3_server.KEY}:{SECRET}@reels/videos/x.mp4"}]
     rows += [{"uri": address.replace("cat-vs-cup", "gone"), "video_id": "gone"}]
     put(store, "l.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
-    manifest = run(store.url("l.jsonl"))
+    manifest = run(store.url("l.jsonl"), "extract")
     assert manifest.code == 0, manifest.stderr
     first.stderr += manifest.stdout + manifest.stderr
     signature = address.partition("Signature=")[2].split("&")[0]
@@ -726,7 +726,7 @@ def test_two_runs_at_once_into_one_remote_out_lose_no_row(store: Store, story: S
     options = ("--out", out, "--set", cache, "--speech", "none", "--json")
     runs = [Home(story.home).start("run", store.url(f"both-{number}"), *options) for number in range(2)]
     for run in runs:
-        _, stderr = run.communicate(timeout=200)
+        _, stderr = run.communicate(timeout=280)
         assert run.returncode == 0, stderr
     there = {name: pd.read_parquet(f"{out}/{name}") for name in TABLES}
     assert len(there["videos"]) == len(there["templates"]) == 2
