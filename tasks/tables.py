@@ -129,12 +129,12 @@ class Tables:
         """
         import pandas as pd
 
-        places = pd.Index(rows["video_id"].to_numpy())
+        places = pd.Index(rows["video_id"].to_numpy(), dtype=object)
         columns = [name for name in rows.column_names if name != "video_id"]
         for part in self.parts.names("templates"):
             with self._locked():
                 there = self.parts.read("templates", part, ["video_id", *columns])
-                at = places.get_indexer(pd.Index(there["video_id"].to_numpy()))
+                at = places.get_indexer(pd.Index(there["video_id"].to_numpy(), dtype=object))
                 taken = rows.take(pa.array(at, mask=at < 0))
                 new = {name: pc.if_else(pa.array(at >= 0), taken[name], there[name]) for name in columns}
                 if all(new[name].equals(there[name]) for name in columns):

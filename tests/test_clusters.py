@@ -18,7 +18,7 @@ from tasks.analysis.niches import niche_table
 from tasks.analysis.templates import Templates, gathered
 from tasks.schemas import NUMERIC_FEATURES, TABLES
 from tasks.settings import Analysis
-from tests.populations import KINDS, frame, kinds_of, population, unknown
+from tests.populations import KINDS, NEAR_KINDS, frame, kinds_of, population, random_kinds, unknown
 
 SETTINGS = Analysis()
 NOTHING = Before(TABLES["clusters"].empty_table(), pa.table({name: pa.array([], pa.string()) for name in MEMBERS}))
@@ -87,6 +87,46 @@ def test_kinds_of_very_different_size() -> None:
     assert agreement(result) >= 0.9
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_near_and_random_ways_are_found(seed: int) -> None:
+    for kinds in (NEAR_KINDS, random_kinds(seed)):
+        assert agreement(clustered(population(dict.fromkeys(kinds, 40), seed, strays=22, kinds=kinds))) >= 0.9
+
+
+def test_ways_that_niches_share_are_found_over_all_niches() -> None:
+    rows = [
+        population({"story": 20, "music edit": 20}, 1, niche="pets", prefix="pets "),
+        population({"story": 20, "silent demo": 20}, 2, niche="cooking", prefix="cooking "),
+        population({"silent demo": 5}, 3, niche=None, prefix="odd "),
+    ]
+    first = clustered(pd.concat(rows))
+    found = first.assignments.assign(kind=[kind.split(" ", 1)[1] for kind in kinds_of(first.assignments["video_id"])])
+    assert adjusted_rand_score(found["kind"], found["overall_cluster_id"].fillna("none")) >= 0.95
+    assert first.overall["size"].sum() == found["overall_cluster_id"].notna().sum()
+    assert set(first.overall["cluster_id"]) == {"all-1", "all-2", "all-3"}
+    assert first.overall["label"].is_unique and (first.overall["change"] == "new").all()
+    again = clustered(pd.concat(rows), first, "night-2")
+    assert (again.overall["change"] == "kept").all()
+    pd.testing.assert_frame_equal(first.assignments, again.assignments)
+
+
+def test_the_same_video_twice_is_no_way_of_building() -> None:
+    rows = population({"story": 12}, 1)
+    twice = pd.concat([rows, rows.assign(video_id="again " + rows["video_id"])])
+    assert len(clustered(twice).clusters) == 1
+
+
+def test_a_niche_called_all_keeps_to_itself() -> None:
+    rows = pd.concat(
+        [population({"story": 6, "music edit": 6}, 1, niche=niche, prefix=f"{niche} ") for niche in ("all", "x")]
+    )
+    first = clustered(rows)
+    ids = [*first.clusters["cluster_id"], *first.overall["cluster_id"]]
+    assert len(ids) == len(set(ids)) == 6
+    again = clustered(rows, first, "night-2")
+    assert (again.clusters["change"] == "kept").all() and (again.overall["change"] == "kept").all()
+
+
 @pytest.mark.parametrize("kind", ["music edit", "list of tips", "story"])
 def test_one_way_of_being_built_is_one_cluster(kind: str) -> None:
     assert len(clustered(population({kind: 60}, 5)).clusters) == 1
@@ -96,7 +136,9 @@ def test_the_order_of_rows_does_not_matter() -> None:
     templates = population(dict.fromkeys(KINDS, 20), 3, strays=11)
     first, second = clustered(templates), clustered(templates.sample(frac=1, random_state=7))
     pd.testing.assert_frame_equal(first.assignments, second.assignments)
-    pd.testing.assert_frame_equal(first.clusters, second.clusters)
+    for night in (first.clusters, first.overall), (second.clusters, second.overall):
+        pd.testing.assert_frame_equal(night[0], first.clusters)
+        pd.testing.assert_frame_equal(night[1], first.overall)
 
 
 def test_many_videos_are_clustered_from_a_sample() -> None:
@@ -129,14 +171,15 @@ def test_exemplars_are_members() -> None:
         assert {members[video_id] for video_id in row["exemplar_video_ids"]} == {row["cluster_id"]}
 
 
-def test_three_nights() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_three_nights(seed: int) -> None:
     kinds = list(KINDS)
-    first_rows = population(dict.fromkeys(kinds[:4], 40), 0, strays=18)
+    first_rows = population(dict.fromkeys(kinds[:4], 40), seed, strays=18)
     gone = first_rows["video_id"].str.contains("music edit")
     second_rows = pd.concat(
-        [first_rows[~gone], population({kinds[0]: 10, kinds[4]: 30}, 1, strays=2, prefix="second ")]
+        [first_rows[~gone], population({kinds[0]: 10, kinds[4]: 30}, seed + 100, strays=2, prefix="second ")]
     )
-    third_rows = pd.concat([second_rows, population({kinds[2]: 5}, 2, prefix="third ")])
+    third_rows = pd.concat([second_rows, population({kinds[2]: 5}, seed + 200, prefix="third ")])
     first = clustered(first_rows)
     second = clustered(second_rows, first, "night-2")
     third = clustered(third_rows, second, "night-3")

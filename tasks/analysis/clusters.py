@@ -15,6 +15,7 @@ from tasks.analysis.earlier import Before
 from tasks.analysis.labels import (
     CLEAR_EFFECT,
     LABEL_WORDS,
+    SAID_FEATURES,
     Trait,
     distinct_labels,
     plain_traits,
@@ -61,7 +62,9 @@ def cluster_templates(
     nothing for the next. completeness: share of the catalogued videos whose templates are there; it is only noted.
     """
     former: list[Row] = [row | {"scope": row["scope"] or NICHE} for row in before.clusters.to_pylist()]
-    at = pd.Index(before.members["video_id"].to_numpy()).get_indexer(pd.Index(templates.video_ids))
+    at = pd.Index(before.members["video_id"].to_numpy(), dtype=object).get_indexer(
+        pd.Index(templates.video_ids, dtype=object)
+    )
     were = {name: _taken(before.members[name], at) for name in ("cluster_id", "overall_cluster_id")}
     ids = Ids(
         [row["cluster_id"] for row in former] + [name for column in were.values() for name in set(column) if name]
@@ -119,7 +122,7 @@ class _Group:
             self.parts = partition(points, ids, settings)
             labels[rows] = self.parts.labels
         self.labels, self.count = _by_size(labels)
-        self.profiles = profiles(self.labels, self.count, self.scaled, self.numbers)
+        self.profiles = profiles(self.labels, self.count, self.scaled, self.numbers, SAID_FEATURES)
         self.exemplars = [self._exemplars(vectors.matrix, index) for index in range(self.count)]
         self.traits = [self._traits(index) for index in range(self.count)]
         self.words = distinct_labels(self.traits)

@@ -35,7 +35,7 @@ def audience_of(
 
     A count was read by the run that wrote the video's row, as far as anybody can tell; age is counted until then.
     """
-    at = pd.Index(videos["video_id"].to_numpy()).get_indexer(pd.Index(video_ids))
+    at = pd.Index(videos["video_id"].to_numpy(), dtype=object).get_indexer(pd.Index(video_ids, dtype=object))
     counts = np.column_stack(
         [_taken(videos[f"{metric}_count"].cast(pa.float64()).to_numpy(), at) for metric in METRICS]
     )

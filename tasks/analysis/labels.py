@@ -160,6 +160,10 @@ FAMILIES: tuple[Family, ...] = (
 PLAIN_FAMILIES = (FAMILIES[0], FAMILIES[1], FAMILIES[3], FAMILIES[2])
 
 
+#: The features whose values choose words.
+SAID_FEATURES = {family.lead for family in FAMILIES} | {family.needs for family in FAMILIES if family.needs}
+
+
 @dataclass(frozen=True)
 class Trait:
     """One thing that sets a cluster apart: the feature that shows it most, its word, and the means on both sides."""

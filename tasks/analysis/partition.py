@@ -32,6 +32,7 @@ NEIGHBOURS = 4
 ALOOF_DEVIATIONS, OUTSIDE_DEVIATIONS = 3.0, 4.0
 MAD_PER_STD = 1.4826
 LEAST_DEVIATION = 0.1  # of the median distance, where all distances are alike
+ROUNDING = 1e-3  # of distances between points that are the same
 MIN_VIDEOS_FOR_STRAYS = 10  # fewer do not show what is usual
 MIN_GROUP_ROOTS = 0.4  # times the square root of the number of points: 2 of 10, 6 of 200, 18 of 2000
 CHUNK = 100_000  # points whose distances are held in memory at once
@@ -61,6 +62,7 @@ def partition(points: Points, ids: Ids, settings: Analysis) -> Partition:
     if len(points) < settings.min_videos:
         return _joined(points, points.mean(axis=0, keepdims=True), None, None)
     rows = _sample(ids, settings.tree_videos)
+    rows = rows[np.sort(np.unique(points[rows], axis=0, return_index=True)[1])]  # a repost is no way of building
     rows = rows[~_aloof(points[rows])]
     sample = points[rows]
     labels = _groups(sample, settings)
@@ -95,7 +97,7 @@ def _aloof(points: Points) -> NDArray[np.bool_]:
 def _limit(distances: NDArray[np.floating], deviations: float) -> float:
     median = float(np.median(distances))
     deviation = MAD_PER_STD * float(np.median(np.abs(distances - median)))
-    return median + deviations * max(deviation, LEAST_DEVIATION * median)
+    return median + deviations * max(deviation, LEAST_DEVIATION * median) + ROUNDING
 
 
 def _groups(points: Points, settings: Analysis) -> Labels:
@@ -122,7 +124,7 @@ def _groups(points: Points, settings: Analysis) -> Labels:
 def _best_cut(points: Points, least: int, most: int, floor: float) -> _Cut:
     """The cut of Ward's tree with the highest silhouette, or one group where none reaches `floor`."""
     best = _Cut(np.zeros(len(points), dtype=np.int64), 0.0)
-    if len(points) < 2 * least or len(np.unique(points, axis=0)) < 2:
+    if len(points) < max(2 * least, 2):
         return best
     tree = linkage(points.astype(np.float64), method="ward")
     distances = pairwise_distances(points.astype(np.float64))

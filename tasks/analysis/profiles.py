@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ Labels = NDArray[np.int64]
 class Side:
     """One cluster, or all videos of its group but the cluster's; by feature, NaN where nothing is known.
 
-    means, variances: of features in spreads from the median. medians: of the features themselves.
+    means, variances: of features in spreads from the median. medians: of the features themselves, those that are said.
     """
 
     means: pd.Series
@@ -35,8 +36,13 @@ class Profiles:
     sides: tuple[tuple[Side, Side], ...]  # the cluster, the rest
 
 
-def profiles(labels: Labels, clusters: int, scaled: NDArray[np.float32], numbers: Reals) -> Profiles:
-    """labels: [n] numbers of the clusters 0..k-1, or something below 0. scaled, numbers: [n, NUMERIC_FEATURES]."""
+def profiles(
+    labels: Labels, clusters: int, scaled: NDArray[np.float32], numbers: Reals, said: Collection[str]
+) -> Profiles:
+    """said: features whose medians are wanted, which cost most.
+
+    labels: [n] numbers of the clusters 0..k-1, or something below 0. scaled, numbers: [n, NUMERIC_FEATURES].
+    """
     bins = np.where(labels < 0, clusters, labels)
     moments = _moments(bins, clusters + 1, scaled)
     known, totals, _ = _moments(bins, clusters + 1, numbers)
@@ -45,8 +51,8 @@ def profiles(labels: Labels, clusters: int, scaled: NDArray[np.float32], numbers
         means = totals[:clusters] / known[:clusters]
         sides = tuple(
             (
-                _side(moments[:, cluster], _medians(numbers, members[cluster])),
-                _side(moments.sum(axis=1) - moments[:, cluster], _medians(numbers, ~members[cluster])),
+                _side(moments[:, cluster], _medians(numbers, members[cluster], said)),
+                _side(moments.sum(axis=1) - moments[:, cluster], _medians(numbers, ~members[cluster], said)),
             )
             for cluster in range(clusters)
         )
@@ -71,9 +77,9 @@ def _side(moments: Reals, medians: Reals) -> Side:
     return Side(*(pd.Series(values, index=list(NUMERIC_FEATURES)) for values in (means, variances, medians)))
 
 
-def _medians(numbers: Reals, rows: NDArray[np.bool_]) -> Reals:
+def _medians(numbers: Reals, rows: NDArray[np.bool_], said: Collection[str]) -> Reals:
     found = np.full(numbers.shape[1], np.nan)
-    for at in range(numbers.shape[1]):
+    for at in map(NUMERIC_FEATURES.index, said):
         values = numbers[rows, at]
         values = values[np.isfinite(values)]
         if values.size:

@@ -84,7 +84,7 @@ def _with_niches(templates: Templates, videos: pa.Table) -> Templates:
 
     niches = videos["niche"].to_numpy().astype(object)
     niches[videos["niche"].is_null().to_numpy()] = None
-    at = pd.Index(videos["video_id"].to_numpy()).get_indexer(pd.Index(templates.video_ids))
+    at = pd.Index(videos["video_id"].to_numpy(), dtype=object).get_indexer(pd.Index(templates.video_ids, dtype=object))
     found = niches[at] if len(niches) else templates.niches
     found[at < 0] = None
     return templates.with_niches(found)
