@@ -17,6 +17,7 @@ from tasks.schemas import TABLES
 
 Row = dict[str, Any]
 VIDEOS_SHOWN = 20_000  # a page with more videos opens slowly; the tables have them all
+COUNT_KEY = b"reelscope.videos"  # in the metadata of `videos`: how many there are, where the table has not all of them
 
 
 class Material:
@@ -32,8 +33,8 @@ class Material:
         every: list[Row] = sorted(
             rows["videos"], key=lambda row: (row["video_id"] not in self.templates, row["title"] or "", row["video_id"])
         )
-        self.video_count = len(every)
-        self.videos_left_out = max(0, len(every) - VIDEOS_SHOWN)
+        self.video_count = _video_count(tables.get("videos"), len(every))
+        self.videos_left_out = self.video_count - min(len(every), VIDEOS_SHOWN)
         self.seconds = sum(real(row["duration_s"]) or 0.0 for row in every)
         self.videos = every[:VIDEOS_SHOWN]
         self.index: dict[str, int] = {row["video_id"]: place for place, row in enumerate(self.videos)}
@@ -45,6 +46,11 @@ class Material:
         self.run: Row | None = runs[-1] if runs else None  # the last one
         self.run_days: dict[str, str] = {row["run_id"]: day(row["started_at"]) for row in runs}
         self.shots, self.texts, self.speech = (_by_video(rows[name]) for name in ("shots", "texts", "speech"))
+
+
+def _video_count(videos: pa.Table | pd.DataFrame | None, rows: int) -> int:
+    metadata = videos.schema.metadata if isinstance(videos, pa.Table) else None
+    return int((metadata or {}).get(COUNT_KEY, rows))
 
 
 def _read_rows(name: str, table: pa.Table | pd.DataFrame | None) -> list[Row]:

@@ -12,7 +12,7 @@ from tasks.analysis.templates import COLUMNS, Templates, gathered
 from tasks.keys import digest, folder_digest
 from tasks.schemas import TABLES
 from tasks.settings import Analysis
-from tasks.tables import Tables
+from tasks.tables import BY_VIDEO, Tables
 
 __all__ = ["Before", "analyse", "before", "is_current", "report"]
 
@@ -72,10 +72,34 @@ def report(tables: Tables) -> str:
     """Write OUT/report/index.html from the tables that are there, which ends an analysis; gives its path or URL."""
     from tasks.analysis.report import render_report
 
-    page = render_report({name: tables.read(name) for name in TABLES})
+    page = render_report(_shown(tables))
     tables.storage.write(REPORT, page.encode())
     tables.storage.remove(UNFINISHED)
     return tables.storage.path(REPORT)
+
+
+def _shown(tables: Tables) -> dict[str, pa.Table]:
+    """The tables for a report: of more than VIDEOS_SHOWN videos the clusters' exemplars, and of the rest a sample, by the hash of their ids."""
+    import pandas as pd
+
+    from tasks.analysis.material import COUNT_KEY, VIDEOS_SHOWN
+
+    ids = tables.read("videos", ["video_id"])["video_id"]
+    if len(ids) <= VIDEOS_SHOWN:
+        return {name: tables.read(name) for name in TABLES}
+    rows = {name: tables.read(name) for name in TABLES if name not in BY_VIDEO}
+    exemplars = pc.unique(pc.list_flatten(rows["clusters"]["exemplar_video_ids"]))
+    hashes = pd.util.hash_array(ids.to_numpy().astype(object))
+    drawn = ids.take(pa.array(hashes.argsort(kind="stable")[:VIDEOS_SHOWN]))
+    chosen = pa.concat_arrays(
+        [exemplars.combine_chunks() if isinstance(exemplars, pa.ChunkedArray) else exemplars, *drawn.chunks]
+    )
+    chosen = pc.unique(chosen)[:VIDEOS_SHOWN]
+    for name in BY_VIDEO:
+        parts = tables.each(name, TABLES[name].names)
+        rows[name] = pa.concat_tables(part.filter(pc.is_in(part["video_id"], value_set=chosen)) for part in parts)
+    rows["videos"] = rows["videos"].replace_schema_metadata({COUNT_KEY: str(len(ids)).encode()})
+    return rows
 
 
 def _with_niches(templates: Templates, videos: pa.Table) -> Templates:
