@@ -137,7 +137,7 @@ def test_a_migration_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest
                 first = parquet.read_schema(out / name / "part-00000.parquet").names
                 assert list(pd.read_parquet(out / name).columns) == first
                 assert duckdb.sql(f"select * from read_parquet('{out}/{name}/*.parquet')").columns == first
-    assert starts > len(TABLES)
+    assert starts > len(set(TABLES) - NEW_TABLES)
     monkeypatch.setattr(Parts, "write", real)
     Tables(str(out))
     check_readers(out)
