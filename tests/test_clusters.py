@@ -8,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sklearn.metrics import adjusted_rand_score
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.metrics import adjusted_rand_score, pairwise_distances, silhouette_score
 
 from tasks.analysis.clusters import cluster_templates
 from tasks.analysis.earlier import MEMBERS, Before
 from tasks.analysis.labels import LABEL_WORDS
 from tasks.analysis.lineage import Current, Former, Ids, Link, links
 from tasks.analysis.niches import niche_table
+from tasks.analysis.partition import NONE, _Silhouette, _without_small
 from tasks.analysis.templates import Templates, gathered
 from tasks.schemas import NUMERIC_FEATURES, TABLES
 from tasks.settings import Analysis
@@ -139,6 +141,19 @@ def test_the_order_of_rows_does_not_matter() -> None:
     for night in (first.clusters, first.overall), (second.clusters, second.overall):
         pd.testing.assert_frame_equal(night[0], first.clusters)
         pd.testing.assert_frame_equal(night[1], first.overall)
+
+
+def test_the_silhouette_of_cuts_is_that_of_scikit_learn() -> None:
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(60, 4))
+    points[:25] += 3
+    distances = pairwise_distances(points)
+    tree, silhouette = linkage(points, method="ward"), _Silhouette(distances)
+    for parts in range(2, 20):
+        labels = _without_small(fcluster(tree, parts, criterion="maxclust"), 2)
+        members = labels != NONE
+        expected = silhouette_score(distances[np.ix_(members, members)], labels[members], metric="precomputed")
+        assert silhouette.mean(labels) == pytest.approx(expected)
 
 
 def test_many_videos_are_clustered_from_a_sample() -> None:

@@ -127,7 +127,7 @@ def _best_cut(points: Points, least: int, most: int, floor: float) -> _Cut:
     if len(points) < max(2 * least, 2):
         return best
     tree = linkage(points.astype(np.float64), method="ward")
-    distances = pairwise_distances(points.astype(np.float64))
+    silhouette = _Silhouette(pairwise_distances(points.astype(np.float64)))
     # small groups do not count, so a cut into more parts may still give few groups
     for parts in range(2, min(3 * most, len(points) - 1) + 1):
         labels = _without_small(fcluster(tree, parts, criterion="maxclust"), least)
@@ -135,11 +135,48 @@ def _best_cut(points: Points, least: int, most: int, floor: float) -> _Cut:
         groups = int(labels.max()) + 1
         if not 2 <= groups <= most or members.sum() <= groups:
             continue
-        inside = distances[np.ix_(members, members)]
-        score = float(silhouette_score(inside, labels[members], metric="precomputed")) * float(members.mean())
+        score = silhouette.mean(labels) * float(members.mean())
         if score >= floor and score > best.silhouette:
             best = _Cut(labels, score)
     return best
+
+
+class _Silhouette:
+    """The mean silhouette of one cut of a tree after the other. Cuts share most groups, whose distances are summed once.
+
+    distances: [n, n].
+    """
+
+    def __init__(self, distances: NDArray[np.float64]) -> None:
+        self._distances = distances
+        self._sums: dict[
+            tuple[int, int], NDArray[np.float64]
+        ] = {}  # by first member and size, which tell a tree's groups apart
+
+    def mean(self, labels: Labels) -> float:
+        """Over the points that belong to a group; labels: [n], groups from 0, at least two of them, or NONE."""
+        _, firsts, sizes = np.unique(labels[labels != NONE], return_index=True, return_counts=True)
+        rows = np.flatnonzero(labels != NONE)
+        sums = np.column_stack(
+            [
+                self._to_group(labels, group, (int(rows[first]), int(size)))[rows]
+                for group, (first, size) in enumerate(zip(firsts, sizes, strict=True))
+            ]
+        )
+        own = labels[rows]
+        at = np.arange(len(rows))
+        inside = sums[at, own] / np.maximum(sizes[own] - 1, 1)
+        sums /= sizes
+        sums[at, own] = np.inf
+        outside = sums.min(axis=1)
+        larger = np.maximum(inside, outside)
+        values = np.divide(outside - inside, larger, out=np.zeros(len(rows)), where=(larger > 0) & (sizes[own] > 1))
+        return float(values.mean())
+
+    def _to_group(self, labels: Labels, group: int, key: tuple[int, int]) -> NDArray[np.float64]:
+        if key not in self._sums:
+            self._sums[key] = self._distances[labels == group].sum(axis=0)
+        return self._sums[key]
 
 
 def _without_small(labels: NDArray[np.integer], least: int) -> Labels:
