@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,8 @@ from tasks.storage import Storage
 
 PART_VIDEOS = 500  # a part is written anew with every batch that comes to it
 PART_RUNS = 1000
+AT_ONCE = 4  # parts that are read or written at once: the disk is waited for
+CHUNK = 32  # parts that are held at once
 #: In OUT while videos are removed: which, so that the next start goes on where a run was killed.
 REMOVING = ".removing.json"
 #: In the order in which they are written: a video's row in `videos` appears after its rows elsewhere.
@@ -87,12 +90,14 @@ class Tables:
 
     def read(self, name: str, columns: list[str] | None = None) -> pa.Table:
         """A whole table, with its full schema."""
-        parts = [self.parts.read(name, part, columns) for part in self.parts.names(name)]
+        parts = list(self.each(name, columns))
         return pa.concat_tables(parts) if parts else TABLES[name].empty_table()
 
-    def each(self, name: str, columns: list[str]) -> Iterator[pa.Table]:
+    def each(self, name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The same part by part: for what does not fit into memory."""
-        return (self.parts.read(name, part, columns) for part in self.parts.names(name))
+        with ThreadPoolExecutor(AT_ONCE) as readers:
+            for names in _chunks(self.parts.names(name)):
+                yield from readers.map(lambda part: self.parts.read(name, part, columns), names)
 
     def known(self) -> dict[str, Row]:
         """Per video: status, input hashes, niche and the seconds it cost."""
@@ -125,24 +130,30 @@ class Tables:
     def assign(self, rows: pa.Table) -> None:
         """Set columns of `templates` (niche, clusters) for the videos that are there; `rows` has a video_id.
 
-        A part at a time, so that who publishes meanwhile is not kept waiting for long.
+        Some parts at a time, so that who publishes meanwhile is not kept waiting for long.
         """
         import pandas as pd
 
         places = pd.Index(rows["video_id"].to_numpy(), dtype=object)
+        with ThreadPoolExecutor(AT_ONCE) as writers:
+            for parts in _chunks(self.parts.names("templates")):
+                with self._locked():
+                    for _ in writers.map(lambda part: self._assign_part(part, rows, places), parts):
+                        pass
+
+    def _assign_part(self, part: str, rows: pa.Table, places: Any) -> None:
+        """places: the pandas index of the rows' video_ids."""
         columns = [name for name in rows.column_names if name != "video_id"]
-        for part in self.parts.names("templates"):
-            with self._locked():
-                there = self.parts.read("templates", part, ["video_id", *columns])
-                at = places.get_indexer(pd.Index(there["video_id"].to_numpy(), dtype=object))
-                taken = rows.take(pa.array(at, mask=at < 0))
-                new = {name: pc.if_else(pa.array(at >= 0), taken[name], there[name]) for name in columns}
-                if all(new[name].equals(there[name]) for name in columns):
-                    continue
-                whole = self.parts.read("templates", part)
-                for name in columns:
-                    whole = whole.set_column(whole.schema.get_field_index(name), whole.schema.field(name), new[name])
-                self.parts.write("templates", part, whole)
+        there = self.parts.read("templates", part, ["video_id", *columns])
+        at = places.get_indexer(there["video_id"].to_numpy().astype(object))
+        taken = rows.take(pa.array(at, mask=at < 0))
+        new = {name: pc.if_else(pa.array(at >= 0), taken[name], there[name]) for name in columns}
+        if all(new[name].equals(there[name]) for name in columns):
+            return
+        whole = self.parts.read("templates", part)
+        for name in columns:
+            whole = whole.set_column(whole.schema.get_field_index(name), whole.schema.field(name), new[name])
+        self.parts.write("templates", part, whole)
 
     def remove(self, video_ids: Iterable[str]) -> None:
         """Take videos out of every table, and their pictures out of OUT. Killed, it goes on at the next start."""
@@ -339,3 +350,7 @@ class _Both:
 
 def _next(part: str) -> str:
     return f"part-{int(part[5:10]) + 1:05d}.parquet"
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (names[start : start + CHUNK] for start in range(0, len(names), CHUNK))

@@ -96,7 +96,7 @@ def _shown(tables: Tables) -> dict[str, pa.Table]:
     )
     chosen = pc.unique(chosen)[:VIDEOS_SHOWN]
     for name in BY_VIDEO:
-        parts = tables.each(name, TABLES[name].names)
+        parts = tables.each(name)
         rows[name] = pa.concat_tables(part.filter(pc.is_in(part["video_id"], value_set=chosen)) for part in parts)
     rows["videos"] = rows["videos"].replace_schema_metadata({COUNT_KEY: str(len(ids)).encode()})
     return rows
