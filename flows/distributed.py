@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 from flows.backend import Backend
 from flows.plan import Planned
-from flows.pools import Work, WorkerPool, lost
+from flows.pools import Work, WorkerPool, lost, settle
 from tasks.errors import EngineError, PoolStopped, UsageError, WorkerDied
 from tasks.extraction.group import Group
 from tasks.extraction.video import Job
@@ -153,7 +153,7 @@ class RayPool:
         for order in unsettled:
             if order.reference is not None:
                 ray.cancel(order.reference, force=True)
-            self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
+            settle(order.outcome, error=PoolStopped(f"the {self.name} pool was stopped"))
 
     def _send(self) -> None:
         """Give Ray what may be at work; with the lock held."""
@@ -177,23 +177,12 @@ class RayPool:
             self._send()
         error = done.exception()
         if error is None:
-            self._settle(order, done.result())
+            settle(order.outcome, done.result())
         elif isinstance(error, RayTaskError):  # a fault of ours on the node: whoever waits must learn of it
-            self._settle(order, error=error)
+            settle(order.outcome, error=error)
         else:
             words = f"{order.job.uri}: its node was lost ({type(error).__name__})"
-            self._settle(order, [lost(order.job, order.stage, WorkerDied(words))])
-
-    def _settle(
-        self, order: _Order, outcomes: list[StageOutcome] | None = None, error: BaseException | None = None
-    ) -> None:
-        with self._lock:
-            if order.outcome.done():
-                return
-            if error is not None:
-                order.outcome.set_exception(error)
-            else:
-                order.outcome.set_result(outcomes or [])
+            settle(order.outcome, [lost(order.job, order.stage, WorkerDied(words))])
 
 
 class RayBackend(Backend):

@@ -14,8 +14,9 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, TimeoutError
+from concurrent.futures import CancelledError, Future, InvalidStateError, TimeoutError
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.sharedctypes import RawArray
@@ -127,7 +128,7 @@ class WorkerPool:
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
         for order in waiting:
-            self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
+            settle(order.outcome, error=PoolStopped(f"the {self.name} pool was stopped"))
 
     def _new_pool(self) -> ProcessPool:
         prepare_forking()
@@ -138,7 +139,7 @@ class WorkerPool:
         if order.outcome.done():
             return
         if self._stopped:
-            self._settle(order, error=PoolStopped(f"the {self.name} pool was stopped"))
+            settle(order.outcome, error=PoolStopped(f"the {self.name} pool was stopped"))
             return
         if not self._free:
             self._next.append(order)
@@ -168,13 +169,13 @@ class WorkerPool:
     def _conclude(self, order: _Order, pool: ProcessPool, seen: _Slot, future: Future[Any]) -> None:
         """What an order comes to once a process is done with it, or is no more."""
         try:
-            self._settle(order, future.result())
+            settle(order.outcome, future.result())
             self._broken = 0
         except ProcessExpired as error:
             self._died(order, seen, error.exitcode)
         except TimeoutError:
             late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
-            self._settle(order, [lost(order.job, order.stage, late)])
+            settle(order.outcome, [lost(order.job, order.stage, late)])
         except BrokenProcessPool:
             if seen.pid and not psutil.pid_exists(seen.pid):  # it was this one's end that broke the pool
                 self._died(order, seen, None)
@@ -183,7 +184,7 @@ class WorkerPool:
             if isinstance(error, CancelledError) and order.gone:
                 self._died(order, seen, None)
             else:
-                self._settle(order, error=error)
+                settle(order.outcome, error=error)
 
     def _died(self, order: _Order, seen: _Slot, exit_code: int | None) -> None:
         """The process that held an order is no more: once more in another, or its failure."""
@@ -206,7 +207,7 @@ class WorkerPool:
             error = WorkerDied(
                 f"{uri}: the worker process died" + ("" if exit_code is None else f" (exit code {exit_code})")
             )
-        self._settle(order, [lost(order.job, order.stage, error)])
+        settle(order.outcome, [lost(order.job, order.stage, error)])
 
     def _at_work(self) -> dict[int, int]:
         """The process of each job that one is at, by slot."""
@@ -243,7 +244,7 @@ class WorkerPool:
                 "Is there memory enough? `reelscope doctor` checks the installation; fewer --workers need less.",
             )
             for order in waiting:
-                self._settle(order, error=error)
+                settle(order.outcome, error=error)
             return
         self._pool = self._new_pool()
         threading.Thread(target=broken.stop, daemon=True).start()
@@ -251,16 +252,16 @@ class WorkerPool:
             if order.pool is broken:
                 self._queue(order)
 
-    def _settle(
-        self, order: _Order, outcomes: list[StageOutcome] | None = None, error: BaseException | None = None
-    ) -> None:
-        with self._lock:
-            if order.outcome.done():
-                return
-            if error is not None:
-                order.outcome.set_exception(error)
-            else:
-                order.outcome.set_result(outcomes or [])
+
+def settle(
+    outcome: Future[list[StageOutcome]], outcomes: list[StageOutcome] | None = None, error: BaseException | None = None
+) -> None:
+    """Give a job its outcomes, or an error; what has come first stays."""
+    with suppress(InvalidStateError):
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(outcomes or [])
 
 
 def lost(job: Any, stage: str, error: Exception) -> StageOutcome:

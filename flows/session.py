@@ -6,8 +6,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,6 +24,7 @@ from flows.forecast import Forecast
 from flows.ledger import Ledger
 from flows.niches import Niches
 from flows.plan import Plan, Planned, planning
+from flows.pools import settle
 from flows.progress import Progress
 from flows.pruning import Gone, gone
 from flows.results import Results
@@ -315,18 +316,13 @@ class Session:
         if "claims" in self.__dict__:
             self.claims.release_all()
         for begun in tuple(self._begun.values()):
-            with suppress(InvalidStateError):
-                begun.set_exception(PoolStopped("the run was stopped"))
+            settle(begun, error=PoolStopped("the run was stopped"))
 
 
 def _pass_on(done: Future[list[StageOutcome]], waiting: Future[list[StageOutcome]]) -> None:
     """What came of one future is what comes of the other."""
-    if waiting.done():
-        return
-    if error := done.exception():
-        waiting.set_exception(error)
-    else:
-        waiting.set_result(done.result())
+    error = done.exception()
+    settle(waiting, None if error else done.result(), error)
 
 
 def looking(source: str | None, out: str, settings: Settings, limit: int | None = None, prune: bool = False) -> Session:
