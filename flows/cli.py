@@ -30,6 +30,10 @@ Overrides = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option("--config", help="TOML file of settings.")]
 Niches = Annotated[Path | None, typer.Option("--niches", help="YAML file that describes the niches.")]
+Model = Annotated[str | None, typer.Option("--model", help="Niche model that `reelscope train` has written.")]
+Corrections = Annotated[
+    Path | None, typer.Option("--corrections", help="CSV file of niches set by hand: video_id,niche.")
+]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="CPU worker processes; one per core if not given.")
 ]
@@ -62,6 +66,8 @@ def run(
     overrides: Overrides = None,
     config: Config = None,
     niches: Niches = None,
+    model: Model = None,
+    corrections: Corrections = None,
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
@@ -73,7 +79,16 @@ def run(
 ) -> None:
     """The whole pipeline: niches, templates, clusters, tables and the report."""
     settings = settings_of(
-        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size, runner=runner
+        config,
+        overrides,
+        niches=niches,
+        model=model,
+        corrections=corrections,
+        workers=workers,
+        ocr=ocr,
+        speech=speech,
+        batch_size=batch_size,
+        runner=runner,
     )
     prepare_forking()
     from flows.command import carry_out
@@ -89,6 +104,8 @@ def classify(
     overrides: Overrides = None,
     config: Config = None,
     niches: Niches = None,
+    model: Model = None,
+    corrections: Corrections = None,
     limit: Limit = None,
     prune: Prune = False,
     as_json: AsJson = False,
@@ -98,7 +115,14 @@ def classify(
 
     raise typer.Exit(
         carry_out(
-            "classify", source, out, settings_of(config, overrides, niches=niches), limit, as_json, strict, prune=prune
+            "classify",
+            source,
+            out,
+            settings_of(config, overrides, niches=niches, model=model, corrections=corrections),
+            limit,
+            as_json,
+            strict,
+            prune=prune,
         )
     )
 
@@ -146,6 +170,8 @@ def retry(
     overrides: Overrides = None,
     config: Config = None,
     niches: Niches = None,
+    model: Model = None,
+    corrections: Corrections = None,
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
@@ -153,7 +179,17 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Only what failed, also what is no longer tried by itself."""
-    settings = settings_of(config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, runner=runner)
+    settings = settings_of(
+        config,
+        overrides,
+        niches=niches,
+        model=model,
+        corrections=corrections,
+        workers=workers,
+        ocr=ocr,
+        speech=speech,
+        runner=runner,
+    )
     from flows.command import carry_out, existing
     from flows.retry import failed_videos
 
@@ -169,6 +205,8 @@ def plan(
     overrides: Overrides = None,
     config: Config = None,
     niches: Niches = None,
+    model: Model = None,
+    corrections: Corrections = None,
     workers: Workers = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
@@ -180,7 +218,16 @@ def plan(
 ) -> None:
     """What a run would do and reuse, and what it will take, going by past runs; nothing is computed."""
     settings = settings_of(
-        config, overrides, niches=niches, workers=workers, ocr=ocr, speech=speech, batch_size=batch_size, runner=runner
+        config,
+        overrides,
+        niches=niches,
+        model=model,
+        corrections=corrections,
+        workers=workers,
+        ocr=ocr,
+        speech=speech,
+        batch_size=batch_size,
+        runner=runner,
     )
     from flows.preview import preview, show
 
@@ -201,12 +248,16 @@ def why(
     overrides: Overrides = None,
     config: Config = None,
     niches: Niches = None,
+    model: Model = None,
+    corrections: Corrections = None,
     ocr: Ocr = None,
     speech: SpeechEngine = None,
     as_json: AsJson = False,
 ) -> None:
     """Per stage of a video: what a run with these options would reuse or redo, and which input changed."""
-    settings = settings_of(config, overrides, niches=niches, ocr=ocr, speech=speech)
+    settings = settings_of(
+        config, overrides, niches=niches, model=model, corrections=corrections, ocr=ocr, speech=speech
+    )
     from flows.command import existing
     from flows.enquiry import show
     from flows.enquiry import why as enquire
@@ -226,6 +277,38 @@ def report(out: OutFolder) -> None:
     from tasks.tables import Tables
 
     typer.echo(write(Tables(existing(out))))
+
+
+@app.command(epilog="Example: reelscope train labels.csv --out niches.model --precision 0.8")
+def train(
+    labels: Annotated[
+        str,
+        typer.Argument(
+            help="Labelled file (.csv .jsonl .parquet): title, description, tags, channel; niche or category."
+        ),
+    ],
+    model: Annotated[str, typer.Option("--out", "-o", help="File for the model.")],
+    precision: Annotated[
+        float,
+        typer.Option(
+            "--precision", min=0.01, max=1, help="Share of right niches above the confidence it abstains below."
+        ),
+    ] = 0.8,
+    corrections: Corrections = None,
+    videos: Annotated[
+        str | None, typer.Option("--videos", help="OUT that has the text of corrected videos that LABELS lacks.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """A niche model from a labelled file, judged on channels that it was not trained on; for run and classify --model."""
+    from flows.training import show
+    from flows.training import train as make
+
+    card = make(labels, model, precision, str(corrections) if corrections else None, videos)
+    if as_json:
+        typer.echo(card.model_dump_json(indent=1))
+    else:
+        show(card, model)
 
 
 @app.command(epilog="Example: reelscope evaluate --truth data/samples/truth.json --out out")
@@ -294,6 +377,8 @@ def doctor(overrides: Overrides = None, config: Config = None, as_json: AsJson =
 #: Options that are short for a setting.
 SHORT = {
     "niches": "classification.niches",
+    "model": "classification.model",
+    "corrections": "classification.corrections",
     "workers": "pools.workers",
     "ocr": "text.engine",
     "speech": "speech.engine",

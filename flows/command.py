@@ -20,7 +20,6 @@ from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
 from tasks.catalog import Catalog
-from tasks.classification.niches import niches_of
 from tasks.errors import UsageError
 from tasks.settings import Settings
 from tasks.storage import Storage
@@ -127,7 +126,7 @@ def prepare(run: Session) -> None:
         return
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
-        niches_of(run.settings.classification)  # a bad file is said before work starts; scikit-learn can wait
+        run.niches.check()  # a bad file is said before work starts
     run.cache.check()
     if run.gone.video_ids:
         run.progress.say(f"{len(run.gone.video_ids)} pruned: no longer in {run.source}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from tasks.catalog import Catalog
+from tasks.classification.corrections import read_corrections
 from tasks.classification.niches import niches_of
-from tasks.keys import TextInputs, text_hash, text_inputs
+from tasks.keys import TextInputs, digest, text_hash, text_inputs
 from tasks.records import Niche, Video
 from tasks.rows import metadata_row
 from tasks.settings import Classification
@@ -20,11 +22,23 @@ if TYPE_CHECKING:
 
 
 class Niches:
-    """What classification is about in one run. `rows`: the columns of `videos` that it found, by video_id."""
+    """What classification is about in one run. `rows`: the columns of `videos` that it found, by video_id.
+
+    A video of the correction file has the niche that stands there, with confidence 1, whatever its text says.
+    """
 
     def __init__(self, catalog: Catalog, tables: Tables, settings: Classification) -> None:
         self.rows: dict[str, Row] = {}
         self._catalog, self._tables, self._settings = catalog, tables, settings
+        self._hashes: dict[str, str] = {}
+
+    def check(self) -> None:
+        """Raises UsageError for a niches file, a model or a correction file that cannot be used."""
+        _ = self.corrections
+        if self._settings.model:
+            _ = self.classifier
+        else:
+            niches_of(self._settings)  # scikit-learn can wait
 
     @cached_property
     def classifier(self) -> Classifier:
@@ -37,16 +51,47 @@ class Niches:
         return {video.video_id: video for video in self._catalog.videos}
 
     @cached_property
+    def videos(self) -> dict[str, Video]:
+        """The catalog by video_id."""
+        return {video.video_id: video for video in self._catalog.videos}
+
+    @cached_property
+    def corrections(self) -> dict[str, str | None]:
+        """video_id -> niche that was set by hand, None for none."""
+        return read_corrections(self._settings.corrections)
+
+    @cached_property
     def _identity(self) -> str:
-        return niches_of(self._settings).identity
+        """Of the niches file; a model has none."""
+        return "" if self._settings.model else niches_of(self._settings).identity
 
     def hash_of(self, video: Video) -> str:
-        """Everything that the niche of a video depends on."""
-        return text_hash(video.metadata, self.classifier.identity, self._settings.min_confidence)
+        """Everything that the niche of a video depends on; of a corrected video the correction alone."""
+        if video.video_id not in self._hashes:
+            self._hashes[video.video_id] = (
+                digest("correction", self.corrections[video.video_id] or "")
+                if video.video_id in self.corrections
+                else text_hash(video.metadata, self.classifier.identity, self.classifier.min_confidence)
+            )
+        return self._hashes[video.video_id]
 
     def inputs_of(self, video: Video) -> TextInputs:
         """The same in parts, for those who ask what changed."""
-        return text_inputs(video.metadata, self._identity, self.classifier.identity, self._settings.min_confidence)
+        model = self.classifier.identity
+        if video.video_id in self.corrections:
+            model = f"correction: {self.corrections[video.video_id] or 'no niche'}"
+        return text_inputs(video.metadata, self._identity, model, self.classifier.min_confidence)
+
+    def classify(self, videos: Sequence[Video]) -> list[Niche]:
+        """The niche of each video, in order."""
+        open_ones = [video for video in videos if video.video_id not in self.corrections]
+        found = iter(self.classifier.classify([video.metadata for video in open_ones]))
+        return [
+            Niche(niche=self.corrections[video.video_id], confidence=1.0, runner_up=None)
+            if video.video_id in self.corrections
+            else next(found)
+            for video in videos
+        ]
 
     @cached_property
     def wanting(self) -> list[Video]:

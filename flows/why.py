@@ -179,7 +179,7 @@ def text_changes(before: TextInputs, now: TextInputs, row: Row, says: Metadata) 
             changes.append(Change("content", name, old, new))
     if before.min_confidence != now.min_confidence:
         changes.append(Change("settings", "classification.min_confidence", before.min_confidence, now.min_confidence))
-    if before.niches != now.niches:
+    if before.niches != now.niches and before.niches and now.niches:  # a model has no niches file
         changes.append(Change("settings", "classification.niches", before.niches, now.niches))
     if before.code != now.code:
         changes.append(Change("code version", None, before.code, now.code))

@@ -267,7 +267,14 @@ class Classification(Section):
     """Niches from text."""
 
     niches: str | None = Field(default=None, description="YAML file of niches; data/niches.yaml otherwise.")
-    min_confidence: float = Field(default=0.35, ge=0, le=1, description="Below it a video gets no niche.")
+    model: str | None = Field(default=None, description="Niche model that `reelscope train` has written.")
+    corrections: str | None = Field(default=None, description="CSV file of niches set by hand: video_id,niche.")
+    min_confidence: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Below it a video gets no niche; 0.35, or what a model was trained for, where not set.",
+    )
     batch_size: int = Field(default=500, ge=1, description="Videos classified at once.")
 
 

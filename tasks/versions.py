@@ -21,6 +21,7 @@ PACKAGES = [
     "silero-vad",
     "torch",
     "scikit-learn",
+    "skops",
     "pandas",
     "pyarrow",
 ]

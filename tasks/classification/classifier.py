@@ -7,15 +7,15 @@ niches and "none of these", so that little evidence, or evidence for several nic
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer, TfidfVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
+from tasks.classification.keywords import Keywords
 from tasks.classification.niches import NicheDescription, NicheSet, niches_of
 from tasks.classification.text import VideoText, normalise, text_of
 from tasks.records import Metadata, Niche
@@ -25,6 +25,8 @@ Scores = NDArray[np.float64]
 
 #: Raised when the same file and text may give another answer.
 MATCHER_VERSION = 1
+#: Below this confidence the matcher gives no niche, where the settings do not say another.
+MATCHER_CONFIDENCE = 0.35
 #: What a keyword counts for by where it stands.
 FIELD_WEIGHTS = {"title": 1.0, "tags": 0.7, "categories": 1.0, "uploader": 0.6, "description": 0.4}
 #: How much of the score comes from keywords, from words and from parts of words (cosines in 0..1).
@@ -35,7 +37,6 @@ EXAMPLE_TRUST = 0.5
 SHARPNESS = 1.6
 #: The score that "none of these" always has: a single keyword in a description stays below it.
 NONE_SCORE = 1.5
-PHRASE_TOKENS = 6
 #: Words of the platforms rather than of a niche; they count within keywords ("music video") only.
 _PLATFORM_WORDS = frozenset(
     [
@@ -66,6 +67,7 @@ class Classifier(Protocol):
     """What assigns niches. Safe to use from several threads."""
 
     identity: str  # of the niches file's content or the model, and of what else the answer depends on
+    min_confidence: float  # below it a video gets no niche
 
     def classify(self, videos: Sequence[Metadata]) -> list[Niche]:
         """One Niche per video, in order; that of a video does not depend on the others in `videos`."""
@@ -73,11 +75,16 @@ class Classifier(Protocol):
 
 
 def load_classifier(settings: Classification) -> Classifier:
-    """The matcher on `settings.niches`, else on the niches that come with reelscope.
+    """The trained model of `settings.model`, else the matcher on `settings.niches` or the niches that come with reelscope.
 
-    Raises UsageError, with file and line, for a niches file that cannot be used.
+    Raises UsageError for a model, and with file and line for a niches file, that cannot be used.
     """
-    return NicheMatcher(niches_of(settings), settings.min_confidence)
+    if settings.model:
+        from tasks.classification.model import NicheModel
+
+        return NicheModel.load(settings.model, settings.min_confidence)
+    asked = settings.min_confidence
+    return NicheMatcher(niches_of(settings), MATCHER_CONFIDENCE if asked is None else asked)
 
 
 class NicheMatcher:
@@ -93,7 +100,7 @@ class NicheMatcher:
         self.min_confidence = min_confidence
         identity = f"matcher {MATCHER_VERSION} {niches.identity} {min_confidence}"
         self.identity = hashlib.sha256(identity.encode()).hexdigest()
-        self._keywords, self._keyword_niches = _keyword_index(niches.niches)
+        self._keywords = Keywords.of([(niche.name, *niche.keywords) for niche in niches.niches])
         self._words = _Cosine([_documents(niche) for niche in niches.niches], _words_and_pairs)
         self._parts = _Cosine([[normalise(" ".join(niche.keywords))] for niche in niches.niches], _parts)
 
@@ -109,11 +116,11 @@ class NicheMatcher:
     def scores(self, texts: Sequence[VideoText]) -> Scores:
         """Evidence for every niche, float64 [videos, niches], 0 where there is none."""
         hits = sum(
-            weight * self._keywords.transform([getattr(text, field) for text in texts]).sign()
+            weight * self._keywords.found([getattr(text, field) for text in texts])
             for field, weight in FIELD_WEIGHTS.items()
         )
         # diminishing returns: the tenth keyword says less than the first
-        keyword_scores = np.log1p(sparse.csr_matrix(hits) @ self._keyword_niches)
+        keyword_scores = np.log1p(hits @ self._keywords.says)
         words = self._words.to([text.all for text in texts])
         parts = self._parts.to([text.short for text in texts])
         total: Scores = KEYWORD_WEIGHT * keyword_scores + WORD_WEIGHT * words + PART_WEIGHT * parts
@@ -169,47 +176,3 @@ def _parts(text: str) -> Iterator[str]:
         if len(token) > 2 and token not in _STOP_WORDS:
             padded = f" {token} "
             yield from (padded[start : start + 4] for start in range(len(padded) - 3))
-
-
-def _keyword_index(niches: Sequence[NicheDescription]) -> tuple[CountVectorizer, Scores]:
-    """A counter of all keywords, and [keywords, niches] of what each says: 1 shared among the niches that name it."""
-    owners: dict[str, set[int]] = {}
-    for index, niche in enumerate(niches):
-        for keyword in (niche.name, *niche.keywords):
-            for form in _forms(normalise(keyword)):
-                owners.setdefault(form, set()).add(index)
-    vocabulary = {form: column for column, form in enumerate(sorted(owners))}
-    says = np.zeros((len(vocabulary), len(niches)))
-    for form, column in vocabulary.items():
-        says[column, sorted(owners[form])] = 1 / len(owners[form])
-    return CountVectorizer(vocabulary=vocabulary, analyzer=_PhraseFinder(vocabulary)), says
-
-
-class _PhraseFinder:
-    """The phrases of a text that may be keywords: only those that begin as a keyword of their length begins."""
-
-    def __init__(self, phrases: Iterable[str]) -> None:
-        lengths: dict[str, set[int]] = {}
-        for phrase in phrases:
-            tokens = phrase.split()
-            lengths.setdefault(tokens[0], set()).add(len(tokens))
-        self._lengths = {token: tuple(sorted(found)) for token, found in lengths.items()}
-
-    def __call__(self, text: str) -> Iterator[str]:
-        tokens = text.split()
-        for start, token in enumerate(tokens):
-            for length in self._lengths.get(token, ()):
-                yield token if length == 1 else " ".join(tokens[start : start + length])
-
-
-def _forms(keyword: str) -> Iterator[str]:
-    """A keyword as people write it: as it is, in the plural, and joined as in a hashtag."""
-    if not keyword:
-        return
-    tokens = keyword.split()[:PHRASE_TOKENS]
-    phrase = " ".join(tokens)
-    yield phrase
-    if len(tokens) > 1:
-        yield "".join(tokens)
-    if phrase.isascii() and len(tokens[-1]) > 2 and not phrase.endswith("s"):
-        yield f"{phrase}s"
