@@ -125,9 +125,9 @@ def page(labels: str) -> str:
     lines += [f"| {name} | {spread(plains, value)} | {spread(ours, value)} |" for name, value in measures]
     lines += [
         "",
-        "Features, weights and strength were chosen, and topics.yaml written, without the videos of three channels in ten (by a hash of "
-        "the name), which the folds",
-        f"above hold too. Trained on the others, tested on these {count} videos: macro-F1 {plain_third.macro_f1:.3f} plain, "
+        "Features, weights and strength were chosen without the videos of three channels in ten (by a hash of the name), which the folds",
+        "above hold too; topics.yaml was written from general knowledge before any error was looked at, after a glance at 25 of all rows.",
+        f"Trained on the others, tested once on these {count} videos: macro-F1 {plain_third.macro_f1:.3f} plain, "
         f"{our_third.macro_f1:.3f} ours; accuracy {plain_third.accuracy:.3f} and {our_third.accuracy:.3f}.",
         "",
         f"For a precision of 0.8 the model abstains below {model.card.threshold:.2f}: {model.card.accepted:.0%} of the videos get a niche.",

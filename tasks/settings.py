@@ -275,7 +275,7 @@ class Classification(Section):
         le=1,
         description="Below it a video gets no niche; 0.35, or what a model was trained for, where not set.",
     )
-    batch_size: int = Field(default=500, ge=1, description="Videos classified at once.")
+    batch_size: int = Field(default=5000, ge=1, description="Videos classified at once.")
 
 
 class Analysis(Section):

@@ -26,10 +26,14 @@ from flows.results import Results
 from flows.session import Session, use
 from tasks.analysis import summary
 from tasks.cache import ResultCache
+from tasks.classification.labels import read_labels
+from tasks.classification.training import train
 from tasks.records import StageOutcome
 from tasks.settings import SAMPLE_NICHES, Settings, load_settings
 from tests.checkpoints import random_whisper
 from tests.clips import write_clip
+from tests.test_train import labels_file
+from tests.test_train import rows as labelled_rows
 
 EXTRACTION = ("decode", "text", "speech")
 NOTHING: dict[str, set[str]] = {}
@@ -154,6 +158,16 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Night
     then("niches", lambda: niches.write_text(niches.read_text().replace("recipe", "dish")))
     then("confidence of niches", classification__min_confidence="0.5")
     then("irrelevant settings", pools__workers="1", pools__batch_size="1", text__batch_frames="2")
+    labels = read_labels(labels_file(base, labelled_rows()), {})
+    model, other_model, corrections = base / "niches.model", base / "other.model", base / "corrections.csv"
+    then("niche model", lambda: train(labels, 0.8).save(str(model)), classification__model=str(model))
+    then(
+        "another niche model", lambda: train(labels, 0.7).save(str(other_model)), classification__model=str(other_model)
+    )
+    then("niches beside a model", lambda: niches.write_text(niches.read_text().replace("dish", "recipe")))
+    corrections.write_text("video_id,niche\nid-b,boats\n")
+    then("correction", classification__corrections=str(corrections))
+    then("correction again", lambda: corrections.write_text("video_id,niche\nid-b,knots\nelsewhere,boats\n"))
     then("setting of analysis", analysis__min_videos="5")
     then("setting of pocketsphinx", speech__maxhmmpf="1000")
     whisper = {"speech__engine": "whisper", "speech__download": "false"}
@@ -198,6 +212,11 @@ MATRIX: dict[str, tuple[dict[str, set[str]], set[str], set[str], bool]] = {
     "niches": (NOTHING, set(), {A, B, D}, True),
     "confidence of niches": (NOTHING, set(), {A, B, D}, True),
     "irrelevant settings": (NOTHING, set(), set(), False),
+    "niche model": (NOTHING, set(), {A, B, D}, True),
+    "another niche model": (NOTHING, set(), {A, B, D}, True),
+    "niches beside a model": (NOTHING, set(), set(), False),
+    "correction": (NOTHING, set(), {B}, True),
+    "correction again": (NOTHING, set(), {B}, True),
     "setting of analysis": (NOTHING, set(), set(), True),
     "setting of pocketsphinx": (each("speech"), {A, B, D}, set(), True),
     "whisper": (each("speech"), {A, B, D}, set(), True),
@@ -246,6 +265,9 @@ def test_plan_said_so_before(nights: dict[str, Night], chapter: str) -> None:
         ("sidecar's title", B, "classification", "content title: Title of b -> Easy chicken"),
         ("niches", A, "classification", "settings classification.niches: "),
         ("confidence of niches", A, "classification", "settings classification.min_confidence: 0.35 -> 0.5"),
+        ("niche model", A, "classification", "model: "),
+        ("another niche model", A, "classification", "model: "),
+        ("correction again", B, "classification", "model: correction: boats -> correction: knots"),
         ("setting of pocketsphinx", B, "speech", "settings speech.maxhmmpf: 8000 -> 1000"),
         ("setting of pocketsphinx", B, "template", "follows speech"),
         ("whisper", A, "speech", "model: "),

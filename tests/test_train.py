@@ -121,7 +121,7 @@ def test_a_video_alone_is_classified_as_in_company(model: str) -> None:
 
 def test_below_the_threshold_it_abstains_and_names_what_it_would_have_said(model: str) -> None:
     [sure] = load_classifier(Classification(model=model)).classify([BEES])
-    [unsure] = load_classifier(Classification(model=model, min_confidence=0.999)).classify([BEES])
+    [unsure] = load_classifier(Classification(model=model, min_confidence=1)).classify([BEES])
     assert sure.niche == "bees"
     assert unsure.niche is None and unsure.confidence is not None and unsure.runner_up == "bees"
 

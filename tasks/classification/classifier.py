@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Protocol
 
@@ -173,6 +174,12 @@ def _words_and_pairs(text: str) -> Iterator[str]:
 def _parts(text: str) -> Iterator[str]:
     """Four letters at a time of every word, its edges marked by a space."""
     for token in text.split():
-        if len(token) > 2 and token not in _STOP_WORDS:
-            padded = f" {token} "
-            yield from (padded[start : start + 4] for start in range(len(padded) - 3))
+        yield from _parts_of(token)
+
+
+@lru_cache(maxsize=65536)
+def _parts_of(token: str) -> tuple[str, ...]:
+    if len(token) <= 2 or token in _STOP_WORDS:
+        return ()
+    padded = f" {token} "
+    return tuple(padded[start : start + 4] for start in range(len(padded) - 3))

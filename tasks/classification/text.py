@@ -100,6 +100,7 @@ def normalise(text: str, limit: int = FIELD_CHARS) -> str:
     return " ".join(_WORD.findall(re.sub("(?<=\\w)['’](?=\\w)", "", text.casefold())))
 
 
+@lru_cache(maxsize=65536)
 def _split_hashtag(tag: str) -> str:
     words = _CAMEL.sub(" ", tag).split()
     return f"{' '.join(words)} {tag.replace('_', '')}" if len(words) > 1 else tag
