@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.forecast import minutes, off_by
+from flows.niches import check
 from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
@@ -126,7 +127,7 @@ def prepare(run: Session) -> None:
         return
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
-        run.niches.check()  # a bad file is said before work starts
+        check(run.settings.classification)  # a bad file is said before work starts
     run.cache.check()
     if run.gone.video_ids:
         run.progress.say(f"{len(run.gone.video_ids)} pruned: no longer in {run.source}")

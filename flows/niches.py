@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from tasks.classification.classifier import Classifier
 
 
+def check(settings: Classification) -> None:
+    """Raises UsageError for a niches file, a model or a correction file that cannot be used; nothing is made."""
+    read_corrections(settings.corrections)
+    if settings.model:
+        from tasks.classification.classifier import load_classifier
+
+        load_classifier(settings)
+    else:
+        niches_of(settings)  # scikit-learn can wait
+
+
 class Niches:
     """What classification is about in one run. `rows`: the columns of `videos` that it found, by video_id.
 
@@ -31,14 +42,6 @@ class Niches:
         self.rows: dict[str, Row] = {}
         self._catalog, self._tables, self._settings = catalog, tables, settings
         self._hashes: dict[str, str] = {}
-
-    def check(self) -> None:
-        """Raises UsageError for a niches file, a model or a correction file that cannot be used."""
-        _ = self.corrections
-        if self._settings.model:
-            _ = self.classifier
-        else:
-            niches_of(self._settings)  # scikit-learn can wait
 
     @cached_property
     def classifier(self) -> Classifier:

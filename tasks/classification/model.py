@@ -127,11 +127,6 @@ class NicheModel:
         return Niche(niche=self.card.niches[first], confidence=confidence, runner_up=self.card.niches[second])
 
 
-def check_model(path: str) -> None:
-    """Raises UsageError for a file that is no model of this version; reads its card alone."""
-    card_of(_content(path), path)
-
-
 def card_of(content: bytes, path: str) -> Card:
     """Raises UsageError for what is no model, or is one of another version."""
     try:
