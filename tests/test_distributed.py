@@ -84,19 +84,18 @@ def run(home: Home, videos: Path, name: str, *options: str) -> tuple[Ran, Path]:
     return home.reelscope("run", os.path.relpath(videos, ROOT), "--out", out, "--set", cache, "--json", *options), out
 
 
-@pytest.mark.parametrize(("gpu", "speech"), [("off", "none"), ("on", "pocketsphinx")])
-def test_the_tables_are_those_of_a_local_run(home: Home, cluster: str, videos: Path, gpu: str, speech: str) -> None:
-    options = ("--set", f"pools.gpu={gpu}", "--speech", speech, "--batch-size", "2")
-    there, out = run(home, videos, f"there-{gpu}", *options, "--runner", "ray", "--set", f"pools.address={cluster}")
-    here, undisturbed = run(home, videos, f"here-{gpu}", *options)
+def test_the_tables_are_those_of_a_local_run(home: Home, cluster: str, videos: Path) -> None:
+    options = ("--set", "pools.gpu=on", "--speech", "pocketsphinx", "--batch-size", "2")
+    there, out = run(home, videos, "there", *options, "--runner", "ray", "--set", f"pools.address={cluster}")
+    here, undisturbed = run(home, videos, "here", *options)
     assert (there.code, here.code) == (0, 0), there.stderr + here.stderr
     assert there.figures["done"] == len(STEMS)
     assert [(item["video_id"], item["error_type"]) for item in there.figures["failures"]] == [
         (item["video_id"], item["error_type"]) for item in here.figures["failures"]
     ]
     assert differences(out, undisturbed, OF_THE_RUN | {"message"}) == []  # nodes call a file by its whole path
-    assert sum(turn["videos"] for turn in there.figures["device_turns"]) == (2 * len(STEMS) if gpu == "on" else 0)
-    again, _ = run(home, videos, f"there-{gpu}", *options, "--runner", "ray", "--set", f"pools.address={cluster}")
+    assert sum(turn["videos"] for turn in there.figures["device_turns"]) == 2 * len(STEMS)
+    again, _ = run(home, videos, "there", *options, "--runner", "ray", "--set", f"pools.address={cluster}")
     assert (again.figures["done"], again.figures["reused"]) == (0, len(STEMS))
 
 
