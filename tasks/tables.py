@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -27,8 +26,6 @@ from tasks.storage import Storage
 
 PART_VIDEOS = 500  # a part is written anew with every batch that comes to it
 PART_RUNS = 1000
-AT_ONCE = 4  # parts that are read or written at once: the disk is waited for
-CHUNK = 32  # parts that are held at once
 #: In OUT while videos are removed: which, so that the next start goes on where a run was killed.
 REMOVING = ".removing.json"
 #: In the order in which they are written: a video's row in `videos` appears after its rows elsewhere.
@@ -95,9 +92,7 @@ class Tables:
 
     def each(self, name: str, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """The same part by part: for what does not fit into memory."""
-        with ThreadPoolExecutor(AT_ONCE) as readers:
-            for names in _chunks(self.parts.names(name)):
-                yield from readers.map(lambda part: self.parts.read(name, part, columns), names)
+        return (self.parts.read(name, part, columns) for part in self.parts.names(name))
 
     def known(self) -> dict[str, Row]:
         """Per video: status, input hashes, niche and the seconds it cost."""
@@ -130,16 +125,14 @@ class Tables:
     def assign(self, rows: pa.Table) -> None:
         """Set columns of `templates` (niche, clusters) for the videos that are there; `rows` has a video_id.
 
-        Some parts at a time, so that who publishes meanwhile is not kept waiting for long.
+        A part at a time, so that who publishes meanwhile is not kept waiting for long.
         """
         import pandas as pd
 
         places = pd.Index(rows["video_id"].to_numpy(), dtype=object)
-        with ThreadPoolExecutor(AT_ONCE) as writers:
-            for parts in _chunks(self.parts.names("templates")):
-                with self._locked():
-                    for _ in writers.map(lambda part: self._assign_part(part, rows, places), parts):
-                        pass
+        for part in self.parts.names("templates"):
+            with self._locked():
+                self._assign_part(part, rows, places)
 
     def _assign_part(self, part: str, rows: pa.Table, places: Any) -> None:
         """places: the pandas index of the rows' video_ids."""
@@ -350,7 +343,3 @@ class _Both:
 
 def _next(part: str) -> str:
     return f"part-{int(part[5:10]) + 1:05d}.parquet"
-
-
-def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (names[start : start + CHUNK] for start in range(0, len(names), CHUNK))
