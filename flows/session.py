@@ -208,24 +208,24 @@ class Session:
         video_id = planned.video.video_id
         with self._beginning:
             if video_id not in self._begun:
+                begun = self._begun[video_id] = Future[list[StageOutcome]]()
                 if self.claims.take(planned.input_hash):
-                    self._begun[video_id] = self._submit(planned)
+                    self._go_on(planned, begun)
                 else:
-                    waiting = self._begun[video_id] = Future[list[StageOutcome]]()
-                    self.claims.when_free(planned.input_hash, lambda: self._go_on(planned, waiting))
+                    self.claims.when_free(planned.input_hash, lambda: self._go_on(planned, begun))
             return self._begun[video_id]
 
-    def _go_on(self, planned: Planned, waiting: Future[list[StageOutcome]]) -> None:
-        """The run that had the video in hand is done with it: what it left undone is done here."""
+    def _go_on(self, planned: Planned, begun: Future[list[StageOutcome]]) -> None:
+        """The video is claimed. What a run that had it in hand before has left undone is done here."""
         try:
-            self.results.look_again(planned)
+            self.results.look_again(planned)  # it may have ended since we looked
             if self.results.missing(planned):
-                self._submit(planned).add_done_callback(lambda done: _pass_on(done, waiting))
+                self._submit(planned).add_done_callback(lambda done: _pass_on(done, begun))
             else:
                 self.claims.release(planned.input_hash)
-                waiting.set_result([])
+                settle(begun, [])
         except Exception as error:  # the run was stopped: who waits must learn of it
-            waiting.set_exception(error)
+            settle(begun, error=error)
 
     def _submit(self, planned: Planned) -> Future[list[StageOutcome]]:
         stages = self.results.missing(planned)
@@ -319,10 +319,10 @@ class Session:
             settle(begun, error=PoolStopped("the run was stopped"))
 
 
-def _pass_on(done: Future[list[StageOutcome]], waiting: Future[list[StageOutcome]]) -> None:
+def _pass_on(done: Future[list[StageOutcome]], begun: Future[list[StageOutcome]]) -> None:
     """What came of one future is what comes of the other."""
     error = done.exception()
-    settle(waiting, None if error else done.result(), error)
+    settle(begun, None if error else done.result(), error)
 
 
 def looking(source: str | None, out: str, settings: Settings, limit: int | None = None, prune: bool = False) -> Session:

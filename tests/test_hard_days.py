@@ -51,7 +51,7 @@ def hard_day(home: Home, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     for name in ("killer", "sleeper", "eater", "flaky"):
         (source / f"{name}.mp4").write_bytes(whole + name.encode())
     (source / "corrupt.mp4").write_bytes(whole[: len(whole) // 2])
-    limits = ("limits.video_s=20", "limits.worker_mb=1500", "limits.attempts=1")
+    limits = ("limits.video_s=20", "limits.worker_mb=1500", "limits.attempts=1", f"cache.dir={base / 'cache'}")
     sets = [word for limit in limits for word in ("--set", limit)]
     told: dict[str, Any] = {}
 
