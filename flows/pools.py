@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, InvalidStateError, TimeoutError
@@ -33,6 +34,7 @@ from tasks.errors import DeviceLost, MemoryExceeded, PoolStopped, ReelscopeError
 from tasks.records import StageOutcome
 
 SLOTS = 512  # jobs that are with the processes or next in turn for them; others wait here
+ENDING_S = 0.3  # for a process that has closed its files to be gone
 BROKEN_POOLS = 5  # pools that may break before it is no accident
 TRIES = 2  # a worker may be lost to what another process did to the machine's memory
 LOST_ERRORS = {"AcceleratorError"}  # torch's, of a device whose state is lost: the process cannot use it any more
@@ -177,7 +179,7 @@ class WorkerPool:
             late = VideoTimeout(f"{order.job.uri}: not done after {order.timeout_s:.0f} s")
             settle(order.outcome, [lost(order.job, order.stage, late)])
         except BrokenProcessPool:
-            if seen.pid and not psutil.pid_exists(seen.pid):  # it was this one's end that broke the pool
+            if seen.pid and _ended(seen.pid):  # it was this one's end that broke the pool
                 self._died(order, seen, None)
             self._replace(pool)
         except BaseException as error:  # cancelled, or a fault of ours: whoever waits must learn of it
@@ -248,9 +250,14 @@ class WorkerPool:
             return
         self._pool = self._new_pool()
         threading.Thread(target=broken.stop, daemon=True).start()
+        seen_of = {id(order): _Slot.from_buffer_copy(self._slots[slot]) for slot, order in self._placed.items()}
         for order in waiting:
             if order.pool is broken:
-                self._queue(order)
+                seen = seen_of.get(id(order))
+                if seen and seen.pid and _ended(seen.pid):  # it was this one's end, though another was told first
+                    self._died(order, seen, None)
+                else:
+                    self._queue(order)
 
 
 def settle(
@@ -262,6 +269,19 @@ def settle(
             outcome.set_exception(error)
         else:
             outcome.set_result(outcomes or [])
+
+
+def _ended(pid: int) -> bool:
+    """Is the process no more? One whose end was just seen may be there for some milliseconds yet."""
+    deadline_s = time.monotonic() + ENDING_S
+    while time.monotonic() < deadline_s:
+        try:
+            if psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def lost(job: Any, stage: str, error: Exception) -> StageOutcome:

@@ -178,7 +178,8 @@ def test_the_commands_go_on_with_an_old_out(old: Path, tmp_path: Path, home: Hom
     """What the code of today would make in another way is made again, and `plan` says so; all else stays."""
     source = copy_samples(tmp_path / "videos", *THREE)
     out = shutil.copytree(old, tmp_path / "out")
-    asked = (source, "--out", out, "--speech", "pocketsphinx", "--json")
+    cache = f"cache.dir={tmp_path / 'cache'}"  # other tests extract the same samples
+    asked = (source, "--out", out, "--speech", "pocketsphinx", "--set", cache, "--json")
     planned = home.reelscope("plan", *asked).figures
     assert {version for _, version in versions(out)} == {1}  # it only looked
     assert (planned["videos"], planned["todo"]) == (3, 3)  # the code of extraction has changed since
