@@ -1,4 +1,4 @@
-"""The result cache: what each stage gave for each content, kept in Prefect's result storage.
+"""The result cache: what each stage gave for each content; a folder of it is Prefect's result storage.
 
 Entries are plain JSON, validated when read: data, never code. (Prefect's own result records name in the file the
 serializer that reads them, which may be one that runs code; so only its storage is used, not its records.)
@@ -25,7 +25,7 @@ from tasks.addresses import ADVICE, REFUSED, local_path, masked
 from tasks.errors import StorageError, UnreadableSource, UsageError
 from tasks.identity import modified_s
 from tasks.records import Record
-from tasks.remote import as_storage, as_usage, has, line_of, pages, reach, told
+from tasks.remote import as_storage, as_usage, content_of, has, line_of, pages, reach, told
 
 if TYPE_CHECKING:
     from prefect.filesystems import LocalFileSystem
@@ -137,10 +137,7 @@ class ResultCache:
                 return None
         files, root = self._remote
         with told(f"{self._remote_root}/{path}"):
-            try:
-                return bytes(files.cat_file(f"{root}/{path}"))
-            except FileNotFoundError:
-                return None
+            return content_of(files, f"{root}/{path}")
 
     def _note_use(self, path: str) -> None:
         """Set the time of access: many file systems are mounted so that reading does not, and pruning goes by it."""

@@ -212,6 +212,14 @@ def has(files: Any, path: str) -> bool:
     return bool(files.isfile(path))
 
 
+def content_of(files: Any, path: str) -> bytes | None:
+    """What stands in a file, with one request; None where there is none."""
+    try:
+        return bytes(files.cat_file(path))
+    except FileNotFoundError:
+        return None
+
+
 class RemoteFile:
     """A remote file as PyAV reads it: `read`, `seek`, `tell`, `close`, with a bounded number of blocks in memory.
 

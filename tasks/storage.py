@@ -19,7 +19,7 @@ from tasks.addresses import ADVICE, REFUSED, local_path, masked
 from tasks.errors import StorageError, UnreadableSource, UsageError
 from tasks.identity import modified_s
 from tasks.lease import Lease
-from tasks.remote import as_storage, as_usage, has, is_s3, reach, told
+from tasks.remote import as_storage, as_usage, content_of, has, is_s3, reach, told
 
 Stamp = tuple[object, ...]
 WRITERS = 12
@@ -95,7 +95,7 @@ class Storage:
         if self.folder is not None:
             return (self.folder / name).read_bytes()
         with self._stored(name):
-            found = _content(self.files, self._in_store(name))
+            found = content_of(self.files, self._in_store(name))
         if found is None:
             raise FileNotFoundError(2, "No such object", self.path(name))
         return found
@@ -162,13 +162,6 @@ class Storage:
                 yield
         except (UnreadableSource, OSError) as error:
             raise as_storage(error) from error
-
-
-def _content(files: Any, path: str) -> bytes | None:
-    try:
-        return bytes(files.cat_file(path))
-    except FileNotFoundError:
-        return None
 
 
 def _stamp(info: Mapping[str, Any]) -> Stamp:

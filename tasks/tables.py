@@ -294,7 +294,12 @@ class Tables:
             before = {row["video_id"]: row for row in old.filter(replaced).to_pylist()}
             new = [before.get(rows.video["video_id"], {}) | rows.video for rows in chosen]
         elif name == "templates":
-            kept = ("niche", "cluster_id", "membership_reason")  # until analysis comes to the video
+            kept = (
+                "niche",
+                "cluster_id",
+                "overall_cluster_id",
+                "membership_reason",
+            )  # until analysis comes to the video
             before = {row["video_id"]: {key: row[key] for key in kept} for row in old.filter(replaced).to_pylist()}
             new = [
                 before.get(rows.video["video_id"], {}) | rows.template for rows in chosen if rows.template is not None
