@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from report_tables import HOSTILE, KINDS, build_tables
 
@@ -83,9 +84,56 @@ def test_page_shows_niches_clusters_exemplars_and_failures(out: Path) -> None:
     assert "20 done, 40 reused, 2 failed" in text
     assert "drone shots with a title, last seen on 21 November 2026" in text
     assert "The file has sound but no pictures." in text
-    assert page.count('class="plot"') == len(KINDS)
+    ways = len(KINDS) + 2  # two of them over all niches
+    assert page.count('class="plot"') == 2 * ways  # the curves over the video, and the share from run to run
     assert len(data_of(page, "rows")) == 60
-    assert page.count('<article class="exemplar">') == 3 * len(KINDS)
+    assert page.count('<article class="exemplar">') == 3 * ways
+
+
+def test_page_says_what_works_and_how_surely(out: Path) -> None:
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    text = text_of(page)
+    assert "Of 7 comparisons of views and likes, 5 are clear enough to claim; at most 5 % of such claims" in text
+    assert "2.04 × the views of the niche’s other videos (1.61 to 2.58; " in text
+    assert "Views: no clear difference (0.70 to 1.30 × those of the niche’s other videos)." in text
+    assert (
+        "Cooking: first text after 0.2 s rather than 3.4 s goes with 2.00 × the views (1.49 to 2.70; 40 videos" in text
+    )
+    assert "Cuts per minute" not in text[text.index("Features, the better end") : text.index("Niches", 2000)]
+    assert page.count('class="interval up"') == 4
+    assert page.count('class="interval down"') == 1
+
+
+def test_nothing_is_claimed_where_nothing_was_asked(tmp_path: Path) -> None:
+    tables = build_tables(12, tmp_path)
+    rows = [
+        {name: value for name, value in row.items() if "_lift" not in name} for row in tables["clusters"].to_pylist()
+    ]
+    tables["clusters"] = pa.Table.from_pylist(rows, schema=TABLES["clusters"])
+    text = text_of(render_report({**tables, "lifts": TABLES["lifts"].empty_table()}))
+    assert "Views, date and uploader are known of 12 videos here. To ask what works takes ten videos" in text
+    assert "×" not in text[text.index("To ask what works") : text.index("Niches", text.index("To ask what works"))]
+
+
+def test_page_says_what_changed_since_the_run_before(out: Path) -> None:
+    text = text_of((out / "report" / "index.html").read_text(encoding="utf-8"))
+    assert "What changed since 21 November 2026" in text
+    assert "Templates of 60 videos, 58 in the run before. 20 videos of this page were done in the last run." in text
+    assert "2 failures were not there before." in text
+    assert re.search(r"growing\s+fast cuts, captions throughout, no voice \(cooking\)\s*: \d+ of \d+ now", text)
+
+
+def test_a_first_run_changed_nothing(tmp_path: Path) -> None:
+    tables = build_tables(12, tmp_path)
+    runs = tables["runs"].slice(1)
+    videos = tables["videos"].set_column(
+        tables["videos"].schema.get_field_index("run_id"), "run_id", pa.array(["run-2"] * 12)
+    )
+    trends = tables["trends"].filter(pc.equal(tables["trends"]["run_id"], "run-2"))
+    first = {**tables, "runs": runs, "videos": videos, "trends": trends, "clusters": TABLES["clusters"].empty_table()}
+    text = text_of(render_report(first))
+    assert "What changed" not in text
+    assert "From run to run" not in text
 
 
 def test_every_picture_of_the_page_is_beside_it_and_nothing_is_remote(out: Path) -> None:
@@ -104,7 +152,7 @@ def markup_of(page: str) -> str:
 
 def test_hostile_words_are_never_markup(out: Path) -> None:
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
-    assert page.count("<script") == 4  # three blocks of data and our own
+    assert page.count("<script") == 5  # four blocks of data and our own
     assert "<img src=x" not in page
     assert "<svg onload" not in page
     assert HOSTILE[0] in {row[1] for row in data_of(page, "rows")}
@@ -246,7 +294,7 @@ def test_browser_searches_filters_and_sorts(opened: Any) -> None:
     opened.get_by_text("1 of 60 videos").wait_for()
     assert "Cooking video 31" in rows.inner_text()
     opened.fill("#search", "")
-    opened.get_by_text("60 videos", exact=True).wait_for()
+    opened.locator("#found").get_by_text("60 videos", exact=True).wait_for()
     opened.select_option("#niche", "travel")
     assert found.inner_text().endswith("of 60 videos")
     assert rows.count() < 20
@@ -258,6 +306,16 @@ def test_browser_searches_filters_and_sorts(opened: Any) -> None:
     opened.locator(".cluster .size a").first.click()
     assert "Cluster: " in opened.locator("#cluster").inner_text()
     assert rows.count() < 20
+
+
+def test_browser_lists_what_the_last_run_did_and_clusters_over_all_niches(opened: Any) -> None:
+    opened.get_by_role("link", name="List them").click()
+    opened.get_by_text("20 of 60 videos").wait_for()
+    opened.locator("#fresh").click()
+    opened.locator("#found").get_by_text("60 videos", exact=True).wait_for()
+    opened.locator("#everywhere .cluster .size a").first.click()
+    assert opened.locator("#cluster").inner_text() in ("Cluster: no voice ✕", "Cluster: a voice throughout ✕")
+    assert len(set(opened.locator("#body td:nth-child(3)").all_inner_texts())) > 1
 
 
 def test_browser_opens_and_closes_a_panel_by_keyboard(opened: Any) -> None:
@@ -299,6 +357,34 @@ def test_browser_never_scrolls_sideways(opened: Any) -> None:
     opened.locator("#body tr").first.click()
     opened.locator("#panel[open]").wait_for()
     assert opened.evaluate("document.getElementById('panel').scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        {"viewport": {"width": 1280, "height": 900}},
+        {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
+        {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    ],
+    ids=["desktop", "phone", "dark"],
+    indirect=True,
+)
+def test_browser_has_nothing_to_say_against_its_accessibility(opened: Any) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    opened.locator(".timeline svg").nth(14).wait_for(state="attached")
+    assert findings(axe.run(opened)) == []
+    opened.locator("#body tr").first.click()
+    opened.locator("#panel[open]").wait_for()
+    assert findings(axe.run(opened, "#panel")) == []
+
+
+def findings(results: Any) -> list[str]:
+    """What axe (https://www.deque.com/axe) calls critical, serious or moderate, with the first element of each."""
+    return [
+        f"{found['impact']} {found['id']}: {found['help']}; {found['nodes'][0]['html'][:200]}"
+        for found in results.response["violations"]
+        if found["impact"] != "minor"
+    ]
 
 
 def test_browser_finds_headings_in_order_and_names_for_all_controls(opened: Any) -> None:

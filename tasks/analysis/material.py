@@ -41,7 +41,9 @@ class Material:
         clusters = [row for row in rows["clusters"] if row["cluster_id"] is not None]
         self.clusters: list[Row] = [row for row in clusters if row["scope"] != "all"]  # null: written before scopes
         self.overall_clusters: list[Row] = [row for row in clusters if row["scope"] == "all"]
-        self.niches, self.failures = rows["niches"], rows["failures"]
+        self.niches, self.failures, self.lifts = rows["niches"], rows["failures"], rows["lifts"]
+        self.niche_videos: dict[str | None, int] = {row["niche"]: row["videos"] or 0 for row in self.niches}
+        self.trends = sorted(rows["trends"], key=lambda row: row["run_id"] or "")  # a run's id begins with its time
         runs = sorted(rows["runs"], key=lambda row: (row["started_at"] is not None, row["started_at"]))
         self.run: Row | None = runs[-1] if runs else None  # the last one
         self.run_days: dict[str, str] = {row["run_id"]: day(row["started_at"]) for row in runs}

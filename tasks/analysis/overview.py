@@ -1,4 +1,4 @@
-"""What the report says first: how much there is, what the last run did, what changed, what failed."""
+"""What the report says first: how much there is, what the last run did, what failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tasks.analysis.measures import clock, count_of
 from tasks.settings import Analysis
 
 FAILURES_SHOWN = 500
-NO_NICHE = "No niche"
 
 
 @dataclass(frozen=True)
@@ -24,7 +23,6 @@ class Tile:
 class Overview:
     tiles: list[Tile]
     sentences: list[str]
-    changes: list[tuple[str, list[str]]]  # kind of change, names of the clusters
     failures: list[Row]
     failures_left_out: int
 
@@ -33,7 +31,6 @@ def overview(material: Material) -> Overview:
     return Overview(
         tiles=_tiles(material),
         sentences=_sentences(material),
-        changes=_changes(material),
         failures=[{**row, "when": moment(row["failed_at"])} for row in material.failures[:FAILURES_SHOWN]],
         failures_left_out=max(0, len(material.failures) - FAILURES_SHOWN),
     )
@@ -97,20 +94,3 @@ def _span(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _changes(material: Material) -> list[tuple[str, list[str]]]:
-    """Clusters that are not as they were when they were last looked for; nothing when all were found for the first time."""
-    named: dict[str, list[str]] = {}
-    for row in material.clusters:
-        name = f"{row['label'] or row['cluster_id']} ({row['niche'] or NO_NICHE})"
-        named.setdefault(row["change"] or "kept", []).append(f"{name}{last_seen(material, row)}")
-    if set(named) == {"new"}:
-        return []
-    return [(change, named[change]) for change in ("new", "split", "merged", "vanished") if change in named]
-
-
-def last_seen(material: Material, cluster: Row) -> str:
-    """Since when a vanished cluster is gone, in words; nothing for the others."""
-    when = material.run_days.get(cluster["last_seen_run"])
-    return f", last seen on {when}" if cluster["change"] == "vanished" and when else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from tasks.analysis.changes import is_of_last_run
 from tasks.analysis.material import Material, Row, day, pictures_of, rounded, shape_of, web_link
 from tasks.analysis.measures import measure_of
 from tasks.analysis.spreads import Spreads
@@ -17,21 +18,24 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 def table_rows(material: Material) -> list[list[Any]]:
     """Per video the values of its row, in the order in which report.js names them."""
-    names = {row["cluster_id"]: row["label"] for row in material.clusters}
-    return [_table_row(video, material.templates.get(video["video_id"], {}), names) for video in material.videos]
+    return [_table_row(material, video, material.templates.get(video["video_id"], {})) for video in material.videos]
 
 
-def _table_row(video: Row, template: Row, cluster_names: dict[str, str | None]) -> list[Any]:
+def cluster_names(material: Material) -> dict[str, str]:
+    """The label of each cluster by its id, of one niche and over all niches."""
+    return {row["cluster_id"]: row["label"] for row in (*material.clusters, *material.overall_clusters) if row["label"]}
+
+
+def _table_row(material: Material, video: Row, template: Row) -> list[Any]:
     pictures = pictures_of(video)
-    cluster = template.get("cluster_id")
     return [
         video["video_id"],
         video["title"] or video["video_id"],
         video["uploader"],
         video["niche"],
         rounded(video["niche_confidence"], 2),
-        cluster,
-        cluster_names.get(cluster) or cluster if cluster else None,
+        template.get("cluster_id"),
+        template.get("overall_cluster_id"),
         rounded(video["duration_s"], 2),
         template.get("shot_count"),
         rounded(template.get("cuts_per_min"), 1),
@@ -40,6 +44,8 @@ def _table_row(video: Row, template: Row, cluster_names: dict[str, str | None]) 
         video["status"],
         pictures[len(pictures) // 3][0] if pictures else None,
         shape_of(video),
+        video["view_count"],
+        int(is_of_last_run(material, video)),
     ]
 
 

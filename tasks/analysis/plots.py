@@ -1,10 +1,10 @@
-"""The report's curve plots: matplotlib draws them, the page's style sheet colours them."""
+"""The report's plots: matplotlib draws them, the page's style sheet colours them."""
 
 from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import matplotlib
@@ -16,7 +16,7 @@ from matplotlib.patches import Polygon
 from matplotlib.transforms import Affine2D
 
 _SVG = "{http://www.w3.org/2000/svg}"
-_WIDTH_PX, _ROW_PX, _PX_PER_INCH = 300, 58, 72
+_WIDTH_PX, _ROW_PX, _TREND_PX, _PX_PER_INCH = 300, 58, 34, 72
 #: Style properties that stay as attributes. Colours and fonts are the style sheet's, so that dark mode reaches them.
 _KEPT = {"stroke-width", "stroke-dasharray", "font-size", "text-anchor"}
 
@@ -37,11 +37,34 @@ def curve_plot(pairs: Sequence[CurvePair], description: str) -> Markup:
     `description` is what the plot says to those who can't see it. The SVG holds no colour, no id and no style: it takes
     its colours from the page and passes a content security policy that forbids inline styles.
     """
-    with matplotlib.rc_context({"svg.fonttype": "none", "path.simplify": False}):
-        figure = Figure(figsize=(_WIDTH_PX / _PX_PER_INCH, _ROW_PX * len(pairs) / _PX_PER_INCH))
-        FigureCanvasSVG(figure)
+
+    def draw(figure: Figure) -> None:
         for row, pair in enumerate(pairs):
             _draw_row(figure, row, len(pairs), pair)
+
+    return _svg(_ROW_PX * len(pairs), draw, description)
+
+
+def trend_plot(shares: Sequence[float], description: str) -> Markup:
+    """The same of a share (0 to 100, two values or more) from run to run, each run as far from the next."""
+    last = len(shares) - 1
+    scale = Affine2D().scale(0.99 / last, 0.8 / (max(shares) or 1.0)).translate(0.005, 0.1)
+
+    def draw(figure: Figure) -> None:
+        place = scale + figure.transFigure
+        line = Line2D(range(last + 1), shares, gid="cluster-line", linewidth=2, transform=place)
+        base = Line2D([0, last], [0, 0], gid="base-line", linewidth=1, transform=place)
+        for artist in (base, line):
+            figure.add_artist(artist, clip=False)
+
+    return _svg(_TREND_PX, draw, description)
+
+
+def _svg(height_px: int, draw: Callable[[Figure], None], description: str) -> Markup:
+    with matplotlib.rc_context({"svg.fonttype": "none", "path.simplify": False}):
+        figure = Figure(figsize=(_WIDTH_PX / _PX_PER_INCH, height_px / _PX_PER_INCH))
+        FigureCanvasSVG(figure)
+        draw(figure)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return _inline(buffer.getvalue(), description)

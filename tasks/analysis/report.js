@@ -4,13 +4,16 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const read = (id) => JSON.parse(byId(id).textContent);
-  const FIELDS = ["id", "title", "uploader", "niche", "confidence", "cluster", "clusterName", "duration", "shots", "cuts",
-    "text", "speech", "status", "picture", "shape"];
+  const FIELDS = ["id", "title", "uploader", "niche", "confidence", "cluster", "overall", "duration", "shots", "cuts",
+    "text", "speech", "status", "picture", "shape", "views", "fresh"];
   const PAGE = 100;
   const NO_NICHE = "No niche";
+  const clusterNames = new Map(Object.entries(read("clusters")));
+  const nameOf = (cluster) => (cluster === null ? null : clusterNames.get(cluster) ?? cluster);
   const videos = read("rows").map((row, index) => {
     const video = { index };
     FIELDS.forEach((field, place) => { video[field] = row[place]; });
+    video.clusterName = nameOf(video.cluster);
     return video;
   });
   let allDetails = null; // parsed when first asked for: most of the page's bytes
@@ -40,6 +43,7 @@
   };
   const exact = (seconds) => (seconds === null ? "–" : `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`);
   const percent = (share) => (share === null || share === undefined ? "–" : `${Math.round(100 * share)} %`);
+  const short = (number) => (number === null ? "–" : number.toLocaleString("en", { notation: "compact", maximumSignificantDigits: 3 }));
   const plain = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
   const many = (number, noun) => `${plain(number)} ${noun}${number === 1 ? "" : "s"}`;
 
@@ -135,6 +139,7 @@
     made.addEventListener("click", action);
     return made;
   };
+  const clusterLink = (cluster) => (cluster === null ? null : h("a", { class: "plain", href: `#cluster=${encodeURIComponent(cluster)}`, dir: "auto" }, nameOf(cluster)));
   const panelBody = (video, detail) => {
     const { shots = [], texts = [], speech = [], leftOut = {} } = detail;
     const swatches = (detail.colours || []).map((colour) => {
@@ -147,7 +152,8 @@
       video.uploader, clock(video.duration), video.status].filter(Boolean);
     return h("div", { class: "panel-body" },
       h("p", { class: "quiet" }, ...where.flatMap((words, place) => [place ? " · " : "", h("bdi", {}, words)])),
-      h("p", {}, h("b", { dir: "auto" }, video.clusterName), video.clusterName && detail.reason ? " · " : null, h("bdi", {}, detail.reason)),
+      h("p", {}, clusterLink(video.cluster), video.cluster && detail.reason ? " · " : null, h("bdi", {}, detail.reason)),
+      video.overall && byId("everywhere") ? h("p", { class: "quiet" }, "Among all niches: ", clusterLink(video.overall)) : null,
       detail.pictures ? h("div", { class: `strip ${video.shape}`, tabindex: 0, role: "group", "aria-label": "Pictures" }, ...detail.pictures.map(([address, time]) => h("figure", {},
         h("img", { src: address, alt: `Picture at ${time}`, loading: "lazy" }), h("figcaption", {}, time)))) : null,
       h("div", { class: "timeline" }, timeline(video, detail, 10)),
@@ -192,9 +198,10 @@
     { key: "cuts", name: "Cuts/min", kind: "figure minor", say: plain },
     { key: "text", name: "Text", kind: "figure minor", say: percent },
     { key: "speech", name: "Speech", kind: "figure minor", say: percent },
+    ...(videos.some((video) => video.views !== null) ? [{ key: "views", name: "Views", kind: "figure minor", say: short }] : []),
     { key: "status", name: "Status", kind: "minor" },
   ];
-  const state = { words: "", niche: "*", status: "*", cluster: null, sort: null, down: false, shown: PAGE };
+  const state = { words: "", niche: "*", status: "*", cluster: null, fresh: false, sort: null, down: false, shown: PAGE };
   let found = videos;
   let haystacks = null;
   const haystack = (video) => {
@@ -213,7 +220,7 @@
     const words = state.words.toLowerCase().split(/\s+/).filter(Boolean);
     if (words.length) haystacks ??= videos.map(haystack);
     found = videos.filter((video) => (state.niche === "*" || (video.niche ?? "") === state.niche) && (state.status === "*" || video.status === state.status) &&
-      (state.cluster === null || video.cluster === state.cluster) && words.every((word) => haystacks[video.index].includes(word)));
+      (state.cluster === null || video.cluster === state.cluster || video.overall === state.cluster) && (!state.fresh || video.fresh) && words.every((word) => haystacks[video.index].includes(word)));
     if (state.sort) found.sort(compare);
     state.shown = PAGE;
     show();
@@ -242,7 +249,9 @@
     byId("more").hidden = found.length <= state.shown;
     const chosen = byId("cluster");
     chosen.hidden = state.cluster === null;
-    if (state.cluster !== null) chosen.textContent = `Cluster: ${videos.find((video) => video.cluster === state.cluster)?.clusterName ?? state.cluster} ✕`;
+    if (state.cluster !== null) chosen.textContent = `Cluster: ${nameOf(state.cluster)} ✕`;
+    const fresh = byId("fresh");
+    fresh.hidden = !state.fresh;
     for (const head of byId("columns").querySelectorAll("[data-key]")) {
       const mine = head.dataset.key === state.sort;
       head.setAttribute("aria-sort", mine ? (state.down ? "descending" : "ascending") : "none");
@@ -272,20 +281,22 @@
     byId("status").addEventListener("change", (event) => { state.status = event.target.value; select(); });
     byId("sort").addEventListener("change", (event) => { const [key, way] = event.target.value.split(" "); sortBy(key || null, way === "down"); });
     byId("cluster").addEventListener("click", () => { state.cluster = null; select(); });
+    byId("fresh").addEventListener("click", () => { state.fresh = false; select(); });
     byId("more").addEventListener("click", () => { state.shown += 2 * PAGE; show(); });
     byId("filters").addEventListener("submit", (event) => event.preventDefault());
     show();
   };
 
-  // ---- addresses: #video=ID opens a panel, #cluster=ID lists its videos ----
+  // ---- addresses: #video=ID opens a panel, #cluster=ID lists its videos, #last-run those that it did ----
   const follow = () => {
     const [name, value = ""] = location.hash.slice(1).split("=");
     const id = decodeURIComponent(value);
     const video = name === "video" ? videos.find((one) => one.id === id) : null;
     if (video) { showPanel(video); return; }
     if (panel.open) panel.close();
-    if (name !== "cluster") return;
-    state.cluster = id;
+    if (name !== "cluster" && name !== "last-run") return;
+    if (name === "cluster") state.cluster = id;
+    else state.fresh = true;
     select();
     byId("videos").scrollIntoView();
     byId("search").focus({ preventScroll: true });

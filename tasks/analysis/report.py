@@ -12,10 +12,13 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks.analysis.changes import changes
+from tasks.analysis.effects import effects, headline
 from tasks.analysis.material import Material
+from tasks.analysis.nights import Nights
 from tasks.analysis.overview import overview
-from tasks.analysis.panels import details, feature_names, niche_places, table_rows
-from tasks.analysis.sheets import niche_sheets
+from tasks.analysis.panels import cluster_names, details, feature_names, niche_places, table_rows
+from tasks.analysis.sheets import niche_sheets, overall_sheets
 from tasks.analysis.spreads import Spreads
 
 _HERE = Path(__file__).parent
@@ -28,7 +31,7 @@ def render_report(tables: Mapping[str, pa.Table | pd.DataFrame]) -> str:
     OUT/report/index.html: it refers to the pictures that `videos.pictures` names under OUT.
     """
     material = Material(tables)
-    spreads = Spreads(material)
+    spreads, nights, works = Spreads(material), Nights(material), effects(material)
     style, script = (
         (_HERE / "report.css").read_text(encoding="utf-8"),
         (_HERE / "report.js").read_text(encoding="utf-8"),
@@ -39,9 +42,14 @@ def render_report(tables: Mapping[str, pa.Table | pd.DataFrame]) -> str:
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
     return environment.get_template("report.html.j2").render(
         overview=overview(material),
-        niches=niche_sheets(material, spreads),
+        changes=changes(material, nights),
+        works=works,
+        headline=headline,
+        niches=niche_sheets(material, spreads, nights),
+        overall=overall_sheets(material, spreads, nights),
         material=material,
         rows=table_rows(material),
+        clusters=cluster_names(material),
         details=details(material, spreads),
         features={"names": feature_names(), "niches": niche_places(spreads)},
         policy=_policy(style, script),
