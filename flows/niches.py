@@ -130,6 +130,9 @@ class Niches:
 
     def refresh(self) -> bool:
         """Renew titles, views, addresses and niches of the videos that are in the tables; was there anything new?"""
+        known = self._tables.known()
         return self._tables.describe(
-            metadata_row(video) | self.rows.get(video.video_id, {}) for video in self._catalog.videos
+            metadata_row(video) | self.rows.get(video.video_id, {})
+            for video in self._catalog.videos
+            if video.video_id in known
         )

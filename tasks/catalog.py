@@ -21,6 +21,8 @@ from tasks.manifest import MANIFEST_SUFFIXES, ManifestRow, read_manifest
 from tasks.records import Failure, Metadata, Video
 from tasks.settings import Sources
 
+#: Rows of a manifest that one thread looks at.
+ROWS_AT_ONCE = 8
 #: What ends or spoils a line on a terminal: control characters and Unicode's line separators.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -81,7 +83,9 @@ def _find_in_manifest(manifest: str) -> Iterator[Found]:
     folder = local_path(manifest)
     with ThreadPoolExecutor(READERS) as readers:
         for rows in chunked(read_manifest(manifest), BATCH):
-            yield from readers.map(lambda row: _row(row, manifest, folder), rows)
+            few = chunked(rows, ROWS_AT_ONCE)  # a row alone is not worth a thread's attention
+            for found in readers.map(lambda some: [_row(row, manifest, folder) for row in some], few):
+                yield from found
 
 
 def _row(row: ManifestRow, manifest: str, folder: Path | None) -> Found:

@@ -74,7 +74,8 @@ class Parts:
 def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows as a table of ours; a column that a row does not name is null."""
     schema = TABLES[name]
-    return pa.Table.from_pylist([{column: row.get(column) for column in schema.names} for row in rows], schema=schema)
+    columns = [pa.array([row.get(column.name) for row in rows], column.type) for column in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def conform(rows: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -24,9 +24,14 @@ def metadata_row(video: Video) -> Row:
         "video_id": video.video_id,
         "uri": video.uri,
         "size_bytes": video.size_bytes,
-        **metadata.model_dump(exclude={"published_at", "duration_s"}),
+        "title": metadata.title,
+        "description": metadata.description,
         "tags": list(metadata.tags),
         "categories": list(metadata.categories),
+        "uploader": metadata.uploader,
+        "view_count": metadata.view_count,
+        "like_count": metadata.like_count,
+        "webpage_url": metadata.webpage_url,
         "published_at": published_at,
     }
 

@@ -68,9 +68,9 @@ def text_of(value: Any) -> str | None:
         value = str(value)
     if not isinstance(value, str):
         return None
-    # lone surrogates cannot be written to Parquet
-    cleaned = value.encode("utf-8", "replace").decode("utf-8").strip()[:MAX_TEXT]
-    return cleaned or None
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written to Parquet
+    return value.strip()[:MAX_TEXT] or None
 
 
 def words_of(value: Any) -> tuple[str, ...]:

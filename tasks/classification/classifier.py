@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +23,8 @@ from tasks.records import Metadata, Niche
 from tasks.settings import Classification
 
 Scores = NDArray[np.float64]
+#: The features of a text, in its order; of `known` ones alone, since counting takes its time over all others.
+Analyzer = Callable[[str, frozenset[str] | None], Iterator[str]]
 
 #: Raised when the same file and text may give another answer.
 MATCHER_VERSION = 1
@@ -141,15 +143,18 @@ class NicheMatcher:
 class _Cosine:
     """Cosine similarity of texts to the nearest document of every niche; the TF-IDF is fitted on these documents."""
 
-    def __init__(self, documents_of_niches: Sequence[Sequence[str]], analyzer: Callable[[str], Iterator[str]]) -> None:
+    def __init__(self, documents_of_niches: Sequence[Sequence[str]], analyzer: Analyzer) -> None:
         documents = [document for documents in documents_of_niches for document in documents]
         trust = [
             1.0 if place == 0 else EXAMPLE_TRUST for documents in documents_of_niches for place in range(len(documents))
         ]
         self._firsts = np.cumsum([0, *map(len, documents_of_niches)])[:-1]
-        vocabulary = sorted({feature for document in documents for feature in analyzer(document)})
+        known = frozenset(feature for document in documents for feature in analyzer(document, None))
         # the vectorizer refuses an empty vocabulary, which a few very short descriptions may have; NUL is in no text
-        self._vectorizer = TfidfVectorizer(analyzer=analyzer, sublinear_tf=True, vocabulary=vocabulary or ["\0"])
+        vocabulary = sorted(known) or ["\0"]
+        self._vectorizer = TfidfVectorizer(
+            analyzer=lambda text: analyzer(text, known), sublinear_tf=True, vocabulary=vocabulary
+        )
         self._documents = self._vectorizer.fit_transform(documents).T.toarray() * np.array(trust)
 
     def to(self, texts: Sequence[str]) -> Scores:
@@ -165,21 +170,21 @@ def _documents(niche: NicheDescription) -> list[str]:
     return [normalise(" ".join((niche.name, niche.description, *niche.keywords, *niche.examples))), *examples]
 
 
-def _words_and_pairs(text: str) -> Iterator[str]:
+def _words_and_pairs(text: str, known: frozenset[str] | None) -> Iterator[str]:
     tokens = [token for token in text.split() if token not in _STOP_WORDS]
-    yield from (token for token in tokens if len(token) > 1)
-    yield from map(" ".join, pairwise(tokens))
+    found = chain((token for token in tokens if len(token) > 1), map(" ".join, pairwise(tokens)))
+    return found if known is None else filter(known.__contains__, found)
 
 
-def _parts(text: str) -> Iterator[str]:
+def _parts(text: str, known: frozenset[str] | None) -> Iterator[str]:
     """Four letters at a time of every word, its edges marked by a space."""
-    for token in text.split():
-        yield from _parts_of(token)
+    return chain.from_iterable(_parts_of(token, known) for token in text.split())
 
 
 @lru_cache(maxsize=65536)
-def _parts_of(token: str) -> tuple[str, ...]:
+def _parts_of(token: str, known: frozenset[str] | None) -> tuple[str, ...]:
     if len(token) <= 2 or token in _STOP_WORDS:
         return ()
     padded = f" {token} "
-    return tuple(padded[start : start + 4] for start in range(len(padded) - 3))
+    parts = (padded[start : start + 4] for start in range(len(padded) - 3))
+    return tuple(part for part in parts if known is None or part in known)

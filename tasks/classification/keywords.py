@@ -45,8 +45,9 @@ class _PhraseFinder:
     """The phrases of a text that may be keywords: only those that begin as a keyword of their length begins."""
 
     def __init__(self, phrases: Iterable[str]) -> None:
+        self._phrases = frozenset(phrases)
         lengths: dict[str, set[int]] = {}
-        for phrase in phrases:
+        for phrase in self._phrases:
             tokens = phrase.split()
             lengths.setdefault(tokens[0], set()).add(len(tokens))
         self._lengths = {token: tuple(sorted(found)) for token, found in lengths.items()}
@@ -55,7 +56,9 @@ class _PhraseFinder:
         tokens = text.split()
         for start, token in enumerate(tokens):
             for length in self._lengths.get(token, ()):
-                yield token if length == 1 else " ".join(tokens[start : start + length])
+                phrase = token if length == 1 else " ".join(tokens[start : start + length])
+                if phrase in self._phrases:  # the counter takes its time over what it does not know
+                    yield phrase
 
 
 def _forms(keyword: str) -> Iterator[str]:

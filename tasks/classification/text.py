@@ -15,9 +15,12 @@ DESCRIPTION_CHARS = 2000
 FIELD_CHARS = 5000
 
 _LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+", re.IGNORECASE)
-_HASHTAG = re.compile(r"[#＃](\w+)")
+_HASHTAG = re.compile(r"#(\w+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|_+")
 _LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
+#: Everything in ASCII but letters and digits is a space between words.
+_ASCII_MARKS = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
+_APOSTROPHE = re.compile(r"(?<=\w)['’](?=\w)")
 #: Letters and digits of any script, with the vowel signs and marks of the scripts that need them (which `\w` leaves out).
 _WORD = re.compile(
     "(?:[^\\W_]|[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u0963\u0971-\u0dff\u1000-\u109f\u1780-\u17d3])+"
@@ -88,16 +91,26 @@ def normalise(text: str, limit: int = FIELD_CHARS) -> str:
     addresses removed, emoji replaced by their Unicode names, and hashtags given both as they are and split into words
     ("#MealPrep" gives "meal prep mealprep"). Characters of scripts without spaces are a token each.
     """
-    text = _LINK.sub(" ", unicodedata.normalize("NFKC", text[:limit]))
-    text = _INVISIBLE.sub("", text)
-    text = _HASHTAG.sub(lambda match: f" {_split_hashtag(match.group(1))} ", text)
-    text = _EMOJI.sub(lambda match: f" {_emoji_words(match.group())} ", text)
-    if not text.isascii():
+    text = text[:limit]
+    ascii_alone = text.isascii()  # most text is, and has nothing to be folded
+    if not ascii_alone:
+        text = unicodedata.normalize("NFKC", text)
+    if "://" in text or "@" in text or "www." in text.casefold():
+        text = _LINK.sub(" ", text)
+    if not ascii_alone:
+        text = _INVISIBLE.sub("", text)
+    if "#" in text:  # NFKC has made the wide sign this one
+        text = _HASHTAG.sub(lambda match: f" {_split_hashtag(match.group(1))} ", text)
+    if not ascii_alone:
+        text = _EMOJI.sub(lambda match: f" {_emoji_words(match.group())} ", text)
         decomposed = unicodedata.normalize("NFKD", text)
         text = unicodedata.normalize("NFC", _LATIN_ACCENTS.sub("", decomposed))
         text = _UNSPACED.sub(r" \1 ", text)
-    # an apostrophe belongs to its word: "let's" is one token, as people also write "lets"
-    return " ".join(_WORD.findall(re.sub("(?<=\\w)['’](?=\\w)", "", text.casefold())))
+    text = text.casefold()
+    if "'" in text or "’" in text:
+        # an apostrophe belongs to its word: "let's" is one token, as people also write "lets"
+        text = _APOSTROPHE.sub("", text)
+    return " ".join(text.translate(_ASCII_MARKS).split() if text.isascii() else _WORD.findall(text))
 
 
 @lru_cache(maxsize=65536)
