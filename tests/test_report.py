@@ -82,7 +82,7 @@ def test_page_shows_niches_clusters_exemplars_and_failures(out: Path) -> None:
         assert kind.label in text
         assert kind.niche in text
     assert "20 done, 40 reused, 2 failed" in text
-    assert "drone shots with a title, last seen on 21 November 2026" in text
+    assert "drone shots with a title, last seen on 21 November 2026, 03:00 UTC" in text
     assert "The file has sound but no pictures." in text
     ways = len(KINDS) + 2  # two of them over all niches
     assert page.count('class="plot"') == 2 * ways  # the curves over the video, and the share from run to run
@@ -117,7 +117,7 @@ def test_nothing_is_claimed_where_nothing_was_asked(tmp_path: Path) -> None:
 
 def test_page_says_what_changed_since_the_run_before(out: Path) -> None:
     text = text_of((out / "report" / "index.html").read_text(encoding="utf-8"))
-    assert "What changed since 21 November 2026" in text
+    assert "What changed since the run of 21 November 2026, 03:00 UTC" in text
     assert "Templates of 60 videos, 58 in the run before. 20 videos of this page were done in the last run." in text
     assert "2 failures were not there before." in text
     assert re.search(r"growing\s+fast cuts, captions throughout, no voice \(cooking\)\s*: \d+ of \d+ now", text)

@@ -54,7 +54,7 @@ def changes(material: Material, nights: Nights) -> Changes:
     if done:
         sentences.append(f"{count_of(len(done), 'video')} of this page {_were(len(done))} done in the last run.")
     failed = sum(is_of_last_run(material, row) and (row["attempts"] or 1) <= 1 for row in material.failures)
-    if failed and len(material.run_days) > 1:
+    if failed and len(material.run_moments) > 1:
         sentences.append(f"{count_of(failed, 'failure')} {_were(failed)} not there before.")
     return Changes(
         since=nights.since,
@@ -81,7 +81,7 @@ def cluster_name(cluster: Row) -> str:
 
 def last_seen(material: Material, cluster: Row) -> str:
     """Since when a vanished cluster is gone, in words; nothing for the others."""
-    when = material.run_days.get(cluster["last_seen_run"])
+    when = material.run_moments.get(cluster["last_seen_run"])
     return f", last seen on {when}" if cluster["change"] == "vanished" and when else ""
 
 

@@ -46,7 +46,7 @@ class Material:
         self.trends = sorted(rows["trends"], key=lambda row: row["run_id"] or "")  # a run's id begins with its time
         runs = sorted(rows["runs"], key=lambda row: (row["started_at"] is not None, row["started_at"]))
         self.run: Row | None = runs[-1] if runs else None  # the last one
-        self.run_days: dict[str, str] = {row["run_id"]: day(row["started_at"]) for row in runs}
+        self.run_moments: dict[str, str] = {row["run_id"]: moment(row["started_at"]) for row in runs}
         self.shots, self.texts, self.speech = (_by_video(rows[name]) for name in ("shots", "texts", "speech"))
 
 

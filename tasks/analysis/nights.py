@@ -33,7 +33,7 @@ class Nights:
 
     def __init__(self, material: Material) -> None:
         self.runs = list(dict.fromkeys(row["run_id"] for row in material.trends))[-RUNS_SHOWN:]
-        self.since = material.run_days.get(self.runs[-2], "the run before") if len(self.runs) > 1 else None
+        self.since = material.run_moments.get(self.runs[-2], "the run before") if len(self.runs) > 1 else None
         kept = set(self.runs)
         self._rows: dict[str, dict[str, Row]] = defaultdict(dict)
         self._videos: dict[tuple[str, str | None, str], int] = {}
@@ -43,7 +43,7 @@ class Nights:
                 self._videos[row["scope"], row["niche"], row["run_id"]] = row["group_videos"] or 0
 
     def trend(self, cluster: Row) -> Trend | None:
-        """None before there are two runs to compare."""
+        """None before there are two runs to compare, and where the cluster was all there was throughout."""
         mine = self._rows.get(cluster["cluster_id"], {})
         if self.since is None or not mine:
             return None
@@ -51,14 +51,17 @@ class Nights:
         group = next(iter(mine.values()))
         videos = [self._videos.get((group["scope"], group["niche"], run), 0) for run in self.runs]
         shares = [100 * size / max(of, 1) for size, of in zip(sizes, videos, strict=True)]
+        if min(shares) == max(shares) == 100:
+            return None
         words = f"{sizes[-1]:,} of {videos[-1]:,} now ({shares[-1]:.0f} %), {sizes[-2]:,} of {videos[-2]:,} in the run before ({shares[-2]:.0f} %)"
         if len(shares) > 2:
             words += f", {shares[0]:.0f} % {len(shares) - 1} runs ago"
         return Trend(cluster["cluster_id"], shares, words, shares[-1] - shares[-2])
 
     def movers(self, clusters: list[Row]) -> list[tuple[Row, Trend]]:
-        """The clusters whose share changed most since the run before, by a percentage point at least."""
-        found = [(row, trend) for row in clusters if (trend := self.trend(row)) is not None]
+        """The clusters of before whose share changed most since then, by a percentage point at least."""
+        kept = [row for row in clusters if row["change"] != "new"]
+        found = [(row, trend) for row in kept if (trend := self.trend(row)) is not None]
         moved = [pair for pair in found if abs(pair[1].gained) >= 1]
         return sorted(moved, key=lambda pair: -abs(pair[1].gained))[:MOVERS_SHOWN]
 
