@@ -43,7 +43,7 @@ class Nights:
                 self._videos[row["scope"], row["niche"], row["run_id"]] = row["group_videos"] or 0
 
     def trend(self, cluster: Row) -> Trend | None:
-        """None before there are two runs to compare, and where the cluster was all there was throughout."""
+        """None before there are two runs of its niche to compare, and where the cluster was all there was throughout."""
         mine = self._rows.get(cluster["cluster_id"], {})
         if self.since is None or not mine:
             return None
@@ -51,7 +51,7 @@ class Nights:
         group = next(iter(mine.values()))
         videos = [self._videos.get((group["scope"], group["niche"], run), 0) for run in self.runs]
         shares = [100 * size / max(of, 1) for size, of in zip(sizes, videos, strict=True)]
-        if min(shares) == max(shares) == 100:
+        if not videos[-2] or min(shares) == max(shares) == 100:
             return None
         words = f"{sizes[-1]:,} of {videos[-1]:,} now ({shares[-1]:.0f} %), {sizes[-2]:,} of {videos[-2]:,} in the run before ({shares[-2]:.0f} %)"
         if len(shares) > 2:

@@ -133,13 +133,14 @@ def niche_sheets(material: Material, spreads: Spreads, nights: Nights) -> list[N
 
 
 def overall_sheets(material: Material, spreads: Spreads, nights: Nights) -> list[ClusterSheet]:
-    """The clusters over all niches, the largest first; none where one niche is all there is."""
+    """The clusters over all niches, the largest first; none where there is but one niche or one way of building."""
     templates = list(material.templates.values())
     if len({template["niche"] for template in templates}) < 2:
         return []
     videos = max(len(templates), sum(material.niche_videos.values()))
     group = _Group("all", templates, videos, "overall_cluster_id", spreads.everything)
-    return [_cluster(material, group, nights, row) for row in _by_size(material.overall_clusters)]
+    alive = _by_size(material.overall_clusters)
+    return [_cluster(material, group, nights, row) for row in alive] if len(alive) > 1 else []
 
 
 def _by_size(clusters: list[Row]) -> list[Row]:
@@ -185,7 +186,7 @@ def _cluster(material: Material, group: _Group, nights: Nights, row: Row) -> Clu
         change=row["change"],
         lifts=lift_lines(row),
         marks=[_mark(name, members, row, group) for name in (row["distinguishing_features"] or ())[:5]],
-        exemplars=[_exemplar(material, video_id) for video_id in exemplars[:EXEMPLARS_SHOWN]],
+        exemplars=[_exemplar(material, video_id, group) for video_id in exemplars[:EXEMPLARS_SHOWN]],
         plot=_curves(members, group.templates),
         trend=nights.trend(row),
         niches=niches.most_common(),
@@ -203,7 +204,8 @@ def _mark(name: str, members: list[Row], cluster: Row, group: _Group) -> Mark:
     return Mark(label_alone(measure), measure.say(value), comparison)
 
 
-def _exemplar(material: Material, video_id: str) -> ExemplarSheet:
+def _exemplar(material: Material, video_id: str, group: _Group) -> ExemplarSheet:
+    """The reason is why it is in the cluster of its niche; among all niches the niche stands there."""
     index = material.index[video_id]
     video, template = material.videos[index], material.templates.get(video_id)
     shape, pictures = shape_of(video), pictures_of(video)
@@ -214,7 +216,11 @@ def _exemplar(material: Material, video_id: str) -> ExemplarSheet:
         title=video["title"] or video_id,
         uploader=video["uploader"],
         length=clock(video["duration_s"]),
-        reason=template["membership_reason"] if template else None,
+        reason=(video["niche"] or NO_NICHE)
+        if group.name == "all"
+        else template["membership_reason"]
+        if template
+        else None,
         shape=shape,
         pictures=[pictures[place] for place in kept],
     )
