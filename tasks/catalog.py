@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.addresses import ADVICE, REFUSED, beside, has_credentials, local_path, masked, suffix_of
-from tasks.errors import DuplicateVideo, ReelscopeError, UsageError
+from tasks.bounds import Bounds
+from tasks.errors import DuplicateVideo, OutOfBounds, ReelscopeError, UsageError
 from tasks.folder import escaped, is_utf8, local_file, media_in
 from tasks.found import NAMES, Found
 from tasks.listing import BATCH, READERS, chunked, media_at, remote_file
@@ -65,38 +66,45 @@ def _find(source: str, settings: Sources) -> Iterator[Found]:
         raise UsageError(f"source {masked(source)}: {why}. {ADVICE} Signed addresses may stand in a manifest.")
     path = local_path(source)
     try:
+        if path is None:
+            Bounds.of(settings).check_address(source)
         if suffix_of(source) in MANIFEST_SUFFIXES and not (path and path.is_dir()):
-            yield from _find_in_manifest(source)
+            yield from _find_in_manifest(source, settings)
         elif path is None:
             yield from media_at(source, settings)
         elif path.is_dir():
             yield from media_in(path, settings)
         elif path.exists():
-            yield local_file(path, path.name, str(path))
+            # that the file itself is meant has been said, wherever it lies
+            own = Bounds.of(settings, (path.parent, path.resolve().parent))
+            yield local_file(path, path.name, str(path), own)
         else:
             raise UsageError(f"source {source}: no such file or folder")
+    except OutOfBounds as error:
+        raise UsageError(f"source {error.message}. {error.advice}") from None
     except OSError as error:  # the name is too long, or lies in a folder that is closed to us
         raise UsageError(f"source {source}: {error.strerror or error}") from None
 
 
-def _find_in_manifest(manifest: str) -> Iterator[Found]:
+def _find_in_manifest(manifest: str, settings: Sources) -> Iterator[Found]:
     folder = local_path(manifest)
+    bounds = Bounds.of(settings, (folder.parent,) if folder else ())
     with ThreadPoolExecutor(READERS) as readers:
         for rows in chunked(read_manifest(manifest), BATCH):
             few = chunked(rows, ROWS_AT_ONCE)  # a row alone is not worth a thread's attention
-            for found in readers.map(lambda some: [_row(row, manifest, folder) for row in some], few):
+            for found in readers.map(lambda some: [_row(row, manifest, folder, bounds) for row in some], few):
                 yield from found
 
 
-def _row(row: ManifestRow, manifest: str, folder: Path | None) -> Found:
+def _row(row: ManifestRow, manifest: str, folder: Path | None, bounds: Bounds) -> Found:
     """The file of one row; what is wrong with it becomes its error."""
     path = local_path(row.uri)
     if path is None:
-        return remote_file(row.uri, row.uri, row.metadata, row.video_id)
+        return remote_file(row.uri, row.uri, bounds, row.metadata, row.video_id)
     if folder is None and not path.is_absolute():
-        return remote_file(beside(manifest, row.uri), row.uri, row.metadata, row.video_id)
+        return remote_file(beside(manifest, row.uri), row.uri, bounds, row.metadata, row.video_id)
     whole = folder.parent / path if folder else path
-    return local_file(whole, path.as_posix(), row.uri, row.metadata, row.video_id)
+    return local_file(whole, path.as_posix(), row.uri, bounds, row.metadata, row.video_id)
 
 
 def _identify(source: str, found: list[Found]) -> Catalog:

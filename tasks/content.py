@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import os
+import re
 import sqlite3
 import threading
 from pathlib import Path
 
 from tasks.addresses import local_path, masked
 from tasks.errors import UnreadableSource
+from tasks.files import open_regular
 from tasks.records import Video
 from tasks.remote import RemoteFile
 from tasks.retries import passes
 from tasks.settings import Sources
 
+log = logging.getLogger("reelscope.sources")
+
 HASHED_AT_ONCE = 1 << 20
+HASH = re.compile("[0-9a-f]{64}")
 
 
 class ContentHashes:
@@ -25,29 +32,41 @@ class ContentHashes:
         self._lock = threading.Lock()
         try:
             self._connection = _opened(database)
+        except sqlite3.OperationalError as error:  # a full disk, a lock: the file itself may be sound
+            log.warning("%s: %s; hashes are not remembered", database, error)
+            self._connection = _opened(":memory:")
         except sqlite3.DatabaseError:  # it only remembers what can be computed again
-            database.unlink()
+            for name in (database.name, f"{database.name}-wal", f"{database.name}-shm"):
+                database.with_name(name).unlink(missing_ok=True)
             self._connection = _opened(database)
 
     def known(self, place: str, size_bytes: int, mtime_ns: int) -> str | None:
-        with self._lock:
-            row = self._connection.execute(
-                "select hash from hashes where path = ? and size = ? and mtime_ns = ?",
-                (place, size_bytes, mtime_ns),
-            ).fetchone()
-        return row[0] if row else None
+        """None also for what is no hash: the file may be someone else's, and the hash names files."""
+        try:
+            with self._lock:
+                row = self._connection.execute(
+                    "select hash from hashes where path = ? and size = ? and mtime_ns = ?",
+                    (place, size_bytes, mtime_ns),
+                ).fetchone()
+        except sqlite3.DatabaseError as error:
+            log.warning("a hash could not be looked up and is computed again: %s", error)
+            return None
+        return row[0] if row and isinstance(row[0], str) and HASH.fullmatch(row[0]) else None
 
     def _remember(self, place: str, size_bytes: int, mtime_ns: int, computed: str) -> None:
-        with self._lock, self._connection as connection:
-            row = (place, size_bytes, mtime_ns, computed)
-            connection.execute("insert or replace into hashes values (?, ?, ?, ?)", row)
+        row = (place, size_bytes, mtime_ns, computed)
+        try:
+            with self._lock, self._connection as connection:
+                connection.execute("insert or replace into hashes values (?, ?, ?, ?)", row)
+        except sqlite3.DatabaseError as error:  # a full disk: it is computed again by the next run
+            log.warning("a hash could not be remembered: %s", error)
 
     def of(self, path: Path) -> str:
         """SHA-256 of the file's content, in hex. Raises UnreadableSource, and what `passes` as it came."""
         path = path.absolute()
         try:
-            with path.open("rb") as file:
-                status = path.stat()
+            with open_regular(path) as file:
+                status = os.fstat(file.fileno())
                 known = self.known(str(path), status.st_size, status.st_mtime_ns)
                 if known:
                     return known
@@ -86,7 +105,7 @@ class ContentHashes:
         return computed
 
 
-def _opened(database: Path) -> sqlite3.Connection:
+def _opened(database: Path | str) -> sqlite3.Connection:
     connection = sqlite3.connect(database, timeout=30, check_same_thread=False)
     try:
         connection.execute("pragma journal_mode=wal")
@@ -97,6 +116,9 @@ def _opened(database: Path) -> sqlite3.Connection:
             connection.execute(
                 "create table if not exists hashes (path text primary key, size int, mtime_ns int, hash text)"
             )
+            columns = [row[1] for row in connection.execute("pragma table_info(hashes)")]
+        if columns != ["path", "size", "mtime_ns", "hash"]:
+            raise sqlite3.DatabaseError("another program's table")
     except sqlite3.DatabaseError:
         connection.close()
         raise

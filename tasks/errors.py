@@ -68,6 +68,12 @@ class SourceUnreachable(ReelscopeError):
     )
 
 
+class OutOfBounds(ReelscopeError):
+    """A file outside of what its source may name: another folder, or a scheme that is not allowed."""
+
+    advice = "If it is meant, allow it with sources.roots or sources.schemes."
+
+
 class DuplicateVideo(ReelscopeError):
     """A second file with an explicit id that is taken."""
 
@@ -128,7 +134,15 @@ class PoolStopped(ReelscopeError):
 _OF_SURROUNDINGS = {
     *(
         kind.__name__
-        for kind in (SourceUnreachable, UnreadableSource, EngineError, DeviceLost, StorageError, PoolStopped)
+        for kind in (
+            SourceUnreachable,
+            UnreadableSource,
+            OutOfBounds,
+            EngineError,
+            DeviceLost,
+            StorageError,
+            PoolStopped,
+        )
     ),
     "OutOfMemoryError",
 }

@@ -7,7 +7,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.errors import NotAVideo, ReelscopeError, UnreadableSource
+from tasks.bounds import Bounds
+from tasks.errors import NotAVideo, OutOfBounds, ReelscopeError, UnreadableSource
+from tasks.files import open_regular
 from tasks.found import Found
 from tasks.records import Metadata
 from tasks.settings import Sources
@@ -52,14 +54,15 @@ IGNORED_SUFFIXES = frozenset(
 
 
 def media_in(folder: Path, settings: Sources) -> Iterator[Found]:
-    """The media below a folder, by their extension or their first bytes."""
+    """The media below a folder, by their extension or their first bytes. Links to folders are not followed."""
+    bounds = Bounds.of(settings, (folder,))
     extensions = {f".{extension}" for extension in settings.extensions}
     for entry in sorted(_walk(folder)):
         suffix = entry.suffix.lower()
         named_as_media = suffix in extensions
-        if not named_as_media and (suffix in IGNORED_SUFFIXES or not _looks_like_media(entry)):
+        if not named_as_media and (suffix in IGNORED_SUFFIXES or not _looks_like_media(entry, bounds)):
             continue
-        yield local_file(entry, entry.relative_to(folder).as_posix(), str(entry))
+        yield local_file(entry, entry.relative_to(folder).as_posix(), str(entry), bounds)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -71,11 +74,11 @@ def _walk(folder: Path) -> Iterator[Path]:
                 yield Path(root, name)
 
 
-def _looks_like_media(path: Path) -> bool:
+def _looks_like_media(path: Path, bounds: Bounds) -> bool:
+    if not bounds.holds(path):
+        return False
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return False
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(16)
     except OSError:
         return False
@@ -83,7 +86,12 @@ def _looks_like_media(path: Path) -> bool:
 
 
 def local_file(
-    path: Path, relative: str, uri: str, metadata: Metadata | None = None, explicit_id: str | None = None
+    path: Path,
+    relative: str,
+    uri: str,
+    bounds: Bounds,
+    metadata: Metadata | None = None,
+    explicit_id: str | None = None,
 ) -> Found:
     """Stat one local file; what is wrong with it becomes its error."""
     if not is_utf8(uri):
@@ -92,7 +100,10 @@ def local_file(
         return Found(uri, escaped(relative), error=unnamed)
     where = None if uri == str(path) else str(path)
     try:
+        bounds.check(path, uri)
         status = path.stat()
+    except OutOfBounds as error:
+        return Found(uri, relative, metadata=metadata, explicit_id=explicit_id, error=error, path=where)
     except (OSError, ValueError) as error:
         absent = _absent(path, uri, error)
         return Found(uri, relative, metadata=metadata, explicit_id=explicit_id, error=absent, path=where)
@@ -107,7 +118,7 @@ def local_file(
         problem = UnreadableSource(f"{uri}: permission denied")
     warning: ReelscopeError | None = None
     if problem is None and metadata is None:
-        metadata, explicit_id, warning = _sidecar(path)
+        metadata, explicit_id, warning = _sidecar(path, bounds)
     return Found(uri, relative, status.st_size, status.st_mtime_ns, metadata, explicit_id, problem, warning, where)
 
 
@@ -134,7 +145,7 @@ def escaped(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _sidecar(path: Path) -> tuple[Metadata | None, str | None, ReelscopeError | None]:
+def _sidecar(path: Path, bounds: Bounds) -> tuple[Metadata | None, str | None, ReelscopeError | None]:
     sidecar = path.with_suffix(SIDECAR_SUFFIX)
     try:
         if not sidecar.is_file():
@@ -142,6 +153,7 @@ def _sidecar(path: Path) -> tuple[Metadata | None, str | None, ReelscopeError | 
     except OSError:  # with this suffix the name is too long for a file, so there is none
         return None, None, None
     try:
+        bounds.check(sidecar, str(sidecar))
         video_id, metadata = read_sidecar(sidecar, path.stem)
     except ReelscopeError as error:
         return None, None, error

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from tasks.addresses import masked, path_of
-from tasks.errors import NotAVideo, ReelscopeError, UnreadableSource, UsageError
+from tasks.bounds import Bounds
+from tasks.errors import NotAVideo, OutOfBounds, ReelscopeError, UnreadableSource, UsageError
 from tasks.found import Found
 from tasks.identity import Info, identity, modified_s
 from tasks.records import Metadata
@@ -160,7 +161,7 @@ def _read(files: Any, where: str, sidecar: _Listed, stem: str) -> tuple[str | No
     return parse_sidecar(content, sidecar.size_bytes or len(content), where, stem)
 
 
-def remote_file(address: str, uri: str, metadata: Metadata | None, video_id: str | None) -> Found:
+def remote_file(address: str, uri: str, bounds: Bounds, metadata: Metadata | None, video_id: str | None) -> Found:
     """One file of a manifest, as the store describes it; what is wrong with it becomes its error.
 
     uri: as the manifest names it, where that is not the address.
@@ -169,6 +170,9 @@ def remote_file(address: str, uri: str, metadata: Metadata | None, video_id: str
     relative = (path_of(shown) if "://" in shown else shown) or shown
     where = address if address != shown else None
     try:
+        bounds.check_address(address)
+        if ".." in path_of(address).split("/"):  # some stores take it for the folder above
+            raise OutOfBounds(f"{shown}: leads out of its folder", "Write the address without `..`.")
         files, name = open_files(address)
         with told(address):
             info = files.info(name)

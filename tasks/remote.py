@@ -49,9 +49,8 @@ def open_files(address: str) -> tuple[Any, str]:
         if scheme in _EXTRAS:
             importlib.import_module(_EXTRAS[scheme][0])
         if is_chained(address):
-            files, path = fsspec.url_to_fs(address)
-            return files, str(path)
-        # url_to_fs would take `a::b.mp4` for a file system within another
+            raise ValueError("a file system within another")
+        # and not url_to_fs, which would open such chains
         kind = fsspec.get_filesystem_class(scheme)
         options = {**kind._get_kwargs_from_urls(address), **_OPTIONS.get(scheme, {})}
         if scheme in _EXTRAS:

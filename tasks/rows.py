@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from tasks.content import HASH
 from tasks.extraction.template import template_features
 from tasks.keys import digest
 from tasks.records import Decoded, Metadata, Speech, StageOutcome, Status, Texts, Video
@@ -135,7 +136,7 @@ def pictures_of(video: Video, outcomes: Mapping[str, StageOutcome]) -> dict[str,
     """The video's small pictures: file name relative to OUT -> JPEG. Named by content, so that they are never stale."""
     decoded = _result(outcomes, "decode", Decoded)
     name = video.content_hash or ""
-    name = digest(name) if ":" in name else name  # what a store says of a content is no name for a file
+    name = name if HASH.fullmatch(name) else digest(name)  # what a store says of a content is no name for a file
     return {
         f"pictures/{name[:2]}/{name[:24]}-{number:02d}.jpg": base64.b64decode(picture.jpeg_base64)
         for number, picture in enumerate(decoded.pictures if decoded else ())

@@ -77,6 +77,14 @@ class Sources(Section):
         ),
         description="Container formats that may be opened; nothing else is tried, playlists least of all.",
     )
+    roots: tuple[str, ...] = Field(
+        default=(),
+        description="More folders that files may lie in, beside that of the source, where links or a manifest lead there.",
+    )
+    schemes: tuple[str, ...] = Field(
+        default=("file", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "https"),
+        description="Schemes of addresses that a source, or a manifest's row, may have; file = local files.",
+    )
     block_mb: float = Field(default=4.0, ge=0.0625, le=256, description="MB that are asked of a remote file at once.")
     blocks: int = Field(default=4, ge=2, le=256, description="Blocks of a remote file that a worker keeps in memory.")
 

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import UnreadableSource
+from tasks.files import open_regular
 from tasks.records import Metadata
 
 SIDECAR_SUFFIX = ".info.json"
 MAX_SIDECAR_BYTES = 20_000_000  # yt-dlp's largest, with every format and subtitle, stay below 2 MB
-MAX_TEXT = 100_000
+MAX_TEXT = 100_000  # characters of a text
+MAX_ID = 500  # characters of an id; it stands in every table and in what people read
+MAX_WORDS, MAX_WORD = 1000, 1000  # tags or categories, and characters of one
 AGAIN = "Download the sidecar again, or remove it."
 
 
@@ -23,11 +26,11 @@ def read_sidecar(path: Path, stem: str) -> tuple[str | None, Metadata]:
     Raises UnreadableSource when the file as a whole is not a JSON object.
     """
     try:
-        size_bytes = path.stat().st_size
-        content = path.read_bytes() if size_bytes <= MAX_SIDECAR_BYTES else b""
+        with open_regular(path) as file:
+            content = file.read(MAX_SIDECAR_BYTES + 1)
     except OSError as error:
-        raise UnreadableSource(f"{path}: not readable as JSON ({error})", AGAIN) from None
-    return parse_sidecar(content, size_bytes, str(path), stem)
+        raise UnreadableSource(f"{path}: not readable as JSON ({error.strerror or error})", AGAIN) from None
+    return parse_sidecar(content, len(content), str(path), stem)
 
 
 def parse_sidecar(content: bytes, size_bytes: int, where: str, stem: str) -> tuple[str | None, Metadata]:
@@ -43,7 +46,7 @@ def parse_sidecar(content: bytes, size_bytes: int, where: str, stem: str) -> tup
     if not isinstance(raw, dict):
         raise UnreadableSource(f"{where}: a JSON object was expected", AGAIN)
     metadata = metadata_of(raw, stem)
-    return text_of(raw.get("id")), metadata
+    return id_of(raw.get("id")), metadata
 
 
 def metadata_of(raw: dict[str, Any], fallback_title: str) -> Metadata:
@@ -65,12 +68,19 @@ def metadata_of(raw: dict[str, Any], fallback_title: str) -> Metadata:
 def text_of(value: Any) -> str | None:
     """A string, or a whole number as a string; anything else is unknown."""
     if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
+        value = str(value) if abs(value) < 10**MAX_ID else None
     if not isinstance(value, str):
         return None
+    value = value[: 2 * MAX_TEXT]
     if not value.isascii():
         value = value.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written to Parquet
     return value.strip()[:MAX_TEXT] or None
+
+
+def id_of(value: Any) -> str | None:
+    """An id; what is too long to be one is unknown."""
+    found = text_of(value)
+    return found if found and len(found) <= MAX_ID else None
 
 
 def words_of(value: Any) -> tuple[str, ...]:
@@ -79,7 +89,7 @@ def words_of(value: Any) -> tuple[str, ...]:
         value = value.split("|" if "|" in value else ",")
     if not isinstance(value, (list, tuple)):
         return ()
-    return tuple(word for word in (text_of(item) for item in value) if word)
+    return tuple(word[:MAX_WORD] for word in (text_of(item) for item in value[:MAX_WORDS]) if word)
 
 
 def count_of(value: Any) -> int | None:

@@ -14,11 +14,11 @@ from tasks.catalog import scan
 from tasks.errors import UsageError
 from tasks.parts import Parts
 from tasks.schemas import TABLES
-from tasks.settings import Settings
+from tasks.settings import Settings, Sources
 from tasks.tables import Tables, VideoRows
 from tests.conftest import Home, copy_samples
 
-SETTINGS = Settings()
+SETTINGS = Settings(sources=Sources(schemes=("file", "memory")))
 FIRST, SECOND, NOW = "20260101T000000-aaaaaa", "20260102T000000-bbbbbb", "20260105T000000-cccccc"
 
 

@@ -43,6 +43,7 @@ from tests.s3_server import SECRET, Store
 
 THREE = ("cat-vs-cup", "night-city", "smash-burger")
 SMALL_BLOCKS = Sources(block_mb=0.0625, blocks=2)
+IN_MEMORY, OVER_HTTP = Sources(schemes=("memory",)), Sources(schemes=("s3", "http"))
 TEXTS = Texts(engine="e", model="m", texts=(), frames=1, crops=0, crops_recognised=0)
 
 
@@ -241,7 +242,7 @@ def test_a_manifest_in_a_bucket_names_objects_beside_it_and_elsewhere(store: Sto
     put(store, "lists/l.csv", pd.DataFrame(rows).to_csv(index=False).encode())
     put(store, "lists/l.parquet", pd.DataFrame(rows).to_parquet())
     for suffix in ("jsonl", "csv", "parquet"):
-        catalog = scan(store.url(f"lists/l.{suffix}"), Sources())
+        catalog = scan(store.url(f"lists/l.{suffix}"), Sources(roots=(str(tmp_path),)))
         assert {video.video_id: video.location for video in catalog.videos} == {
             "1": store.url("lists/v/1.mp4"),
             "two": store.url("lists/2.mp4"),
@@ -329,14 +330,14 @@ def test_without_an_identity_content_is_streamed_once_and_remembered(
         type(files), "open", lambda self, path, *a, **k: opened.append(path) or real(self, path, *a, **k)
     )
     hashes = ContentHashes(tmp_path / "h.sqlite")
-    video = only(scan("memory://hashed", Sources()))
+    video = only(scan("memory://hashed", IN_MEMORY))
     assert video.content_hash is None
     (tmp_path / "v.mp4").write_bytes(b"content" * 1000)
     assert hashes.of_video(video, Sources()) == hashes.of(tmp_path / "v.mp4")
     assert hashes.of_video(video, Sources()) == hashes.of(tmp_path / "v.mp4")
     assert len(opened) == 1
     files.pipe_file("/hashed/v.mp4", b"changed" * 1000)
-    assert hashes.of_video(only(scan("memory://hashed", Sources())), Sources()) != hashes.of(tmp_path / "v.mp4")
+    assert hashes.of_video(only(scan("memory://hashed", IN_MEMORY)), Sources()) != hashes.of(tmp_path / "v.mp4")
     opened.clear()  # nothing tells when it was written: it is read each time
     unknown = video.model_copy(update={"mtime_ns": None})
     for _ in range(2):
@@ -565,7 +566,7 @@ def test_a_signed_address_is_read_and_its_signature_kept_to_itself(store: Store)
     signature = address.partition("Signature=")[2].split("&")[0]
     assert len(signature) > 10
     put(store, "signed/l.jsonl", json.dumps({"uri": address}).encode())
-    video = only(scan(store.url("signed/l.jsonl"), Sources()))
+    video = only(scan(store.url("signed/l.jsonl"), OVER_HTTP))
     assert (video.video_id, video.metadata.title) == ("v", "v")
     assert signature not in video.uri
     assert video.content_hash
@@ -573,7 +574,7 @@ def test_a_signed_address_is_read_and_its_signature_kept_to_itself(store: Store)
         assert len(frames_of(media)) == 210
         assert signature not in media.path
     store.files.rm_file(f"{store.bucket}/signed/v.mp4")
-    (failure,) = scan(store.url("signed/l.jsonl"), Sources()).failures
+    (failure,) = scan(store.url("signed/l.jsonl"), OVER_HTTP).failures
     assert signature not in failure.model_dump_json()
     with pytest.raises(UsageError, match="may stand in a manifest") as refused:
         scan(address, Sources())
@@ -606,7 +607,7 @@ def story(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Story:
     options = ("--speech", "pocketsphinx", "--json")
 
     def run(source: str, command: str = "run") -> Ran:
-        more = ("--set", f"cache.dir={store.url('cache')}")
+        more = ("--set", f"cache.dir={store.url('cache')}", "--set", "sources.schemes=s3,http")
         return home.reelscope(command, source, "--out", store.url("out"), *options, *more)
 
     beside = Home(base / "home-local").start("run", base / "videos", "--out", base / "out", *options)
