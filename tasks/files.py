@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> io.BufferedReader:
     """Open a file for reading. Raises OSError, also for what is no regular file: a pipe would wait for its writer, and a
     device may do something when it is opened.
     """

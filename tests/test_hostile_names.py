@@ -198,7 +198,7 @@ def test_names_of_all_kinds_are_videos_with_ids_of_their_own(tmp_path: Path) -> 
     catalog = scan(str(tmp_path), Sources())
     assert not catalog.failures
     assert sorted(item.video_id for item in catalog.videos) == sorted(NAMES)
-    named = scan_rows(tmp_path / "list.jsonl", *({"uri": f"{name}.mp4"} for name in NAMES))
+    named = scan_rows(tmp_path / "list.jsonl", *({"uri": f"./{name}.mp4"} for name in NAMES))
     assert {item.video_id for item in named.videos} == set(NAMES)
 
 
