@@ -7,22 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from flows.forecast import Forecast, Work, forecast, pace, rates
+from flows.headers import lengths_s
 from flows.plan import Planned
-from tasks.addresses import local_path
 from tasks.cache import ResultCache
 from tasks.device import device_count
-from tasks.errors import ReelscopeError
 from tasks.keys import EXTRACTION_STAGES
-from tasks.records import Video
-from tasks.settings import Settings
 
 if TYPE_CHECKING:
     from flows.session import Session
 
 ROWS = 20_000  # the last so many videos tell the rates
 SAMPLED = 200  # videos that a run looks at for its forecast, however many it has to do
-HEADER_MB = 0.25  # that are asked of a remote file at once for its header
-LOOKERS = 8  # threads that look into headers and the cache
+LOOKERS = 8  # threads that look into the cache
 
 
 def outlook(run: Session, todo: Sequence[Planned], sampled: int | None = SAMPLED) -> tuple[list[Work], Forecast]:
@@ -42,27 +38,16 @@ def works_of(run: Session, todo: Sequence[Planned]) -> list[Work]:
     """Nothing is decoded: of a video that the tables and the source say nothing of, the header is read."""
     rows = run.tables.read("videos", ["content_hash", "duration_s"])
     known = dict(zip(rows["content_hash"].to_pylist(), rows["duration_s"].to_pylist(), strict=True))
-
-    def look(planned: Planned) -> Work:
-        video = planned.video
-        length_s = known.get(video.content_hash or "") or video.metadata.duration_s or header_s(video, run.settings)
-        return Work(_missing(run.cache, planned), length_s)
-
+    lengths = {
+        planned.video.video_id: known.get(planned.video.content_hash or "") or planned.video.metadata.duration_s
+        for planned in todo
+    }
+    untold = [planned.video for planned in todo if not lengths[planned.video.video_id]]
+    promised = lengths_s(untold, run.settings)
+    lengths |= {video.video_id: length_s for video, length_s in zip(untold, promised, strict=True)}
     with ThreadPoolExecutor(LOOKERS) as lookers:
-        return list(lookers.map(look, todo))
-
-
-def header_s(video: Video, settings: Settings) -> float | None:
-    """The length that a file's header promises; None where it promises none or cannot be read."""
-    from tasks.extraction.decode import Media
-
-    sources = settings.sources.model_copy(update={"block_mb": HEADER_MB})
-    try:
-        place = local_path(video.location) or video.location
-        with Media(place, sources, settings.decode, sound=False) as media:
-            return media.expected_duration_s
-    except (ReelscopeError, OSError):  # why it cannot be read is said when it is extracted
-        return None
+        missing = lookers.map(lambda planned: _missing(run.cache, planned), todo)
+        return [Work(stages, lengths[planned.video.video_id]) for planned, stages in zip(todo, missing, strict=True)]
 
 
 def _missing(cache: ResultCache, planned: Planned) -> frozenset[str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import psutil
 
-LOOK_S = 0.2
+LOOK_S = 0.05  # a decoder takes a gigabyte in half a second
 GONE_S = 2.0  # in which pebble notices an end by itself, and knows the exit code
 
 

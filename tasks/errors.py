@@ -53,6 +53,24 @@ class DamagedMedia(MediaError):
     )
 
 
+class NoDecoder(MediaError):
+    """A video in a codec that the decoder does not know, or that is encrypted."""
+
+    advice = "Re-encode the file as h264 mp4 with ffmpeg; what is encrypted must be decrypted first."
+
+
+class TooLarge(MediaError):
+    """Frames, or a header, that would take more memory than a video may."""
+
+    advice = "Raise limits.pixels with --set and use `reelscope retry`, or re-encode the file smaller."
+
+
+class TooLong(MediaError):
+    """A video that goes on for longer than a video may."""
+
+    advice = "Raise limits.duration_s with --set and use `reelscope retry`, or cut the file."
+
+
 class UnreadableSource(ReelscopeError):
     """A file of the source that is not there, or may not be read."""
 

@@ -19,7 +19,20 @@ from tasks.settings import Settings
 
 EXTRACTION_STAGES = ("decode", "text", "speech")
 
-_FRAMES = ("frames", "planes", "decode", "pcm", "shots", "cuts", "fades", "dissolves", "moments", "sampling", "video")
+_FRAMES = (
+    "frames",
+    "planes",
+    "opening",
+    "decode",
+    "pcm",
+    "shots",
+    "cuts",
+    "fades",
+    "dissolves",
+    "moments",
+    "sampling",
+    "video",
+)
 #: The modules of tasks/extraction whose code makes a stage's result.
 _CODE = {
     "decode": (*_FRAMES, "visual", "colours", "audio", "regions", "vad", "pictures"),
@@ -37,6 +50,7 @@ _CODE = {
         "group",
     ),
     "speech": (
+        "opening",
         "decode",
         "pcm",
         "video",
@@ -58,11 +72,12 @@ _CODE = {
     ),
     "template": ("template", "../rows"),
 }
+_BOUNDS = ("limits.pixels", "limits.duration_s")
 #: The settings that matter; `section` or `section.key`.
 _SETTINGS = {
-    "decode": ("decode", "shots", "sampling", "look", "audio", "limits.damaged_share"),
-    "text": ("decode.skip_loop_filter", "decode.luma_px", "decode.small_px", "shots", "sampling", "text"),
-    "speech": ("audio", "speech"),
+    "decode": ("decode", "shots", "sampling", "look", "audio", "limits.damaged_share", *_BOUNDS),
+    "text": ("decode.skip_loop_filter", "decode.luma_px", "decode.small_px", "shots", "sampling", "text", *_BOUNDS),
+    "speech": ("audio", "speech", *_BOUNDS),
     "template": (),
 }
 #: Where weights lie and whether they may be fetched changes no result, nor does the size of a batch; the identity of the

@@ -137,6 +137,12 @@ class Limits(Section):
         ge=256,
         description="The same for the process that holds a device: main memory, not the device's.",
     )
+    pixels: int = Field(
+        default=2**26, ge=2**12, le=2**28, description="Most pixels of a frame; 2^26 is 8192 x 8192, twice 8K video."
+    )
+    duration_s: float = Field(
+        default=43_200.0, gt=0, le=10_000_000, description="Of a longer video, only so many seconds are read."
+    )
     attempts: int = Field(default=3, ge=1, description="Runs that may try the same content before it is quarantined.")
     io_tries: int = Field(default=3, ge=1, le=20, description="Tries at a source whose reading fails in passing.")
     io_wait_s: float = Field(

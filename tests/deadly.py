@@ -11,13 +11,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tasks.extraction import decode, video
+from flows import headers
+from flows.headers import Header
+from tasks.extraction import opening, video
 from tasks.extraction.ocr import OcrChoice
 from tasks.extraction.video import Job
 from tasks.records import StageOutcome
 from tasks.settings import Settings
 
-real_extract, real_file = video.extract, decode.SourceFile
+real_read_header = headers.read_header
+real_extract, real_file = video.extract, opening.SourceFile
 READS = 4  # of the flaky file that go well, before one fails
 
 
@@ -34,7 +37,7 @@ def eat() -> None:
         time.sleep(0.005)
 
 
-class FlakyFile(decode.SourceFile):
+class FlakyFile(opening.SourceFile):
     """A file whose disk fails in its midst, the first two times that it is opened: the kernel says so (Linux)."""
 
     opened = 0
@@ -67,8 +70,16 @@ def extract(job: Job, progress: Callable[[float], None]) -> list[StageOutcome]:
         eat()
     if job.video_id == "unread":
         job = replace(job, ocr=OcrChoice("easyocr", "none", "cpu", None), settings=without_weights(job))
-    decode.SourceFile = FlakyFile if job.video_id == "flaky" else real_file  # type: ignore[misc]
+    opening.SourceFile = FlakyFile if job.video_id == "flaky" else real_file  # type: ignore[misc]
     return real_extract(job, progress)
+
+
+def read_header(header: Header, progress: Callable[[float], None]) -> list[StageOutcome]:
+    if header.video_id == "killer":
+        os.abort()
+    if header.video_id == "sleeper":
+        time.sleep(600)
+    return real_read_header(header, progress)
 
 
 def main() -> None:

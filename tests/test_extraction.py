@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tasks.errors import DamagedMedia, NoPictures, NotAVideo
-from tasks.extraction import decode, group, video
+from tasks.extraction import group, opening, video
 from tasks.extraction.decode import Chunk, Frame, Media
 from tasks.extraction.group import Group
 from tasks.extraction.ocr import choose_ocr
@@ -69,7 +69,7 @@ def test_one_open_and_one_decode_feed_every_stage(monkeypatch: pytest.MonkeyPatc
         frames = sum(packet.pts is not None for packet in container.demux(video=0))
     opened, decoded_frames = [], []
     real_open, real_place = av.open, Media._place
-    monkeypatch.setattr(decode.av, "open", lambda *a, **k: opened.append(a) or real_open(*a, **k))
+    monkeypatch.setattr(opening.av, "open", lambda *a, **k: opened.append(a) or real_open(*a, **k))
     monkeypatch.setattr(Media, "_place", lambda self, raw: decoded_frames.append(raw.pts) or real_place(self, raw))
     for other in ("VideoCapture",):
         monkeypatch.setattr(cv2, other, lambda *a: pytest.fail("the file was opened by OpenCV as well"))

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from flows import headers
 from flows.forecast import Pace, Rates, Work, forecast, minutes, off_by, pace, rates, searched_s
-from flows.outlook import header_s
+from flows.headers import lengths_s
 from tasks.records import Metadata, Video
 from tasks.settings import Sampling, Settings
+from tests import deadly
 from tests.conftest import SAMPLES, Home, copy_samples
 
 ALL = frozenset({"decode", "text", "speech"})
@@ -123,15 +125,33 @@ def test_words() -> None:
 
 
 def test_a_header_tells_the_length_and_no_header_nothing(tmp_path: Path) -> None:
-    def told(path: Path) -> float | None:
-        return header_s(Video(video_id="v", uri=str(path), metadata=Metadata(title="T")), Settings())
-
-    length_s = told(SAMPLES / "night-city.mp4")
+    """Not even one whose codec nobody knows, which ended a run before it had begun."""
+    (tmp_path / "words.mp4").write_text("these are words")
+    whole = (SAMPLES / "night-city.mp4").read_bytes()
+    (tmp_path / "unknown.mp4").write_bytes(whole.replace(b"avc1", b"zzz9"))
+    paths = [SAMPLES / "night-city.mp4", *(tmp_path / f"{name}.mp4" for name in ("words", "gone", "unknown"))]
+    videos = [Video(video_id=path.stem, uri=str(path), metadata=Metadata(title="T")) for path in paths]
+    length_s, *untold = lengths_s(videos, Settings())
     assert length_s is not None
     assert 3 < length_s < 60
-    (tmp_path / "words.mp4").write_text("these are words")
-    assert told(tmp_path / "words.mp4") is None
-    assert told(tmp_path / "gone.mp4") is None
+    assert untold == [None] * 3
+
+
+def test_a_header_that_ends_its_reader_or_never_ends_costs_its_length_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headers, "HEADER_S", 5.0)
+    monkeypatch.setattr(headers, "read_header", deadly.read_header)
+    paths = [tmp_path / f"{name}.mp4" for name in ("killer", "sleeper")]
+    for path in paths:
+        path.touch()
+    videos = [
+        Video(video_id=path.stem, uri=str(path), metadata=Metadata(title="T"))
+        for path in (*paths, SAMPLES / "night-city.mp4")
+    ]
+    killer, sleeper, sound = lengths_s(videos, Settings())
+    assert (killer, sleeper) == (None, None)
+    assert sound
 
 
 def test_plan_forecasts_from_past_runs_and_the_run_says_how_far_off_it_was(home: Home, tmp_path: Path) -> None:

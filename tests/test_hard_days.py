@@ -21,7 +21,7 @@ from tasks import keys
 from tasks.catalog import failure, scan
 from tasks.content import ContentHashes
 from tasks.errors import DamagedMedia, EngineError, MemoryExceeded, ReelscopeError, SourceUnreachable, blames_content
-from tasks.extraction import decode
+from tasks.extraction import opening
 from tasks.extraction.ocr import OcrChoice
 from tasks.extraction.speech import SpeechChoice
 from tasks.extraction.video import Job, extract
@@ -153,10 +153,10 @@ class Fails(FileIO):
 def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Job, Container[int]], StageOutcome]:
     """Extraction through a file that fails at some of its reads; gives what became of decoding."""
 
-    class Source(decode.SourceFile, Fails):
+    class Source(opening.SourceFile, Fails):
         pass
 
-    monkeypatch.setattr(decode, "SourceFile", Source)
+    monkeypatch.setattr(opening, "SourceFile", Source)
 
     def run(wanted: Job, at: Container[int]) -> StageOutcome:
         monkeypatch.setattr(Fails, "at", at)
@@ -263,7 +263,16 @@ def test_only_what_the_content_is_to_blame_for_counts_towards_quarantine(tmp_pat
     assert [nights.fail(EngineError("no weights")) for _ in range(4)] == ["todo"] * 4
     assert [nights.fail(DamagedMedia("cut short")) for _ in range(3)] == ["todo", "todo", "quarantined"]
     assert {kind.__name__ for kind in subclasses(ReelscopeError) if blames_content(kind.__name__)} == {
-        *("ReelscopeError", "MediaError", "NotAVideo", "NoPictures", "DamagedMedia"),
+        *(
+            "ReelscopeError",
+            "MediaError",
+            "NotAVideo",
+            "NoPictures",
+            "NoDecoder",
+            "TooLarge",
+            "TooLong",
+            "DamagedMedia",
+        ),
         *("VideoTimeout", "WorkerDied", "MemoryExceeded", "DuplicateVideo", "UsageError"),
     }
 

@@ -28,11 +28,12 @@ class AudioMeter:
 
     The track is laid on the video's clock from 0 s on: sound before the first shown frame is left out, a late start and
     gaps of more than 50 ms are silence, overlaps are cut. Jumps of an hour, or of five seconds back, are a broken
-    clock: the sound then goes on where it was.
+    clock: the sound then goes on where it was. What comes after `longest_s` is left out.
     """
 
-    def __init__(self, settings: Audio, vad: Vad, video_id: str) -> None:
+    def __init__(self, settings: Audio, vad: Vad, video_id: str, longest_s: float = math.inf) -> None:
         self._settings = settings
+        self._longest = longest_s * SAMPLE_RATE
         self._stream = VadStream(vad)
         self._cutter = RegionCutter(settings, video_id)
         self._spans: list[Span] = []
@@ -46,7 +47,7 @@ class AudioMeter:
 
         Pieces may be of any length and must come in order of time.
         """
-        if not len(pcm):
+        if not len(pcm) or self._length >= self._longest:
             return []
         stray = round(start_s * SAMPLE_RATE) + self._shift - self._length
         if abs(stray) > BROKEN_CLOCK or (stray < -REWIND and self._began):

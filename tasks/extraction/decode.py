@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,18 +15,24 @@ import av
 import cv2
 from av.video.reformatter import VideoReformatter
 
-from tasks.addresses import local_path, masked
-from tasks.errors import DamagedMedia, NoPictures, NotAVideo, UnreadableSource
+from tasks.addresses import masked
+from tasks.errors import DamagedMedia
 from tasks.extraction.frames import Image, SmallFrame
+from tasks.extraction.opening import audio_stream, opened, readable, video_stream
 from tasks.extraction.pcm import SAMPLE_RATE, Chunk, Resampler
 from tasks.extraction.planes import Planes, to_bgr, upright
-from tasks.remote import RemoteFile
-from tasks.settings import Decode, Sources
+from tasks.settings import Decode, Limits, Sources
 
 __all__ = ["Chunk", "Frame", "Media", "skip_loop_filter"]
 
 THUMB_PX = 128  # longest side of the picture in which changes are seen
 SAME = 0.02  # mean difference (0..255) of two such pictures below which they are one
+NEAR_S = (
+    0.0015  # a frame nearer to the last one is left out: nobody sees 600 a second, and windows of time would fill up
+)
+BROKEN_CLOCK_S = 3600.0  # a jump by so much to beyond `limits.duration_s` is a broken timestamp, and no long video
+BACK_S = 1.0  # a frame so much before the last one is no late frame, but a broken timestamp
+UNTOLD_S = 1 / 25  # how long a frame is shown where nobody says so
 EARLY_SOUND_S = 60.0  # sound that may come before the first picture; more of it means that there are no pictures
 
 
@@ -48,10 +53,10 @@ class Frame:
 class Media:
     """An open media file; iterate once for its frames and sound in stream order.
 
-    After the iteration `duration_s`, `frames` and `damaged` say what was found.
+    After the iteration `duration_s`, `frames` and `damaged` say what was found, `too_long` and `silenced` what was not.
     path: a local path, or the address of a remote file as str; content: the identity that a remote one must still have.
-    Raises NotAVideo, NoPictures, DamagedMedia or UnreadableSource, each naming the file; while it is read, also the
-    disk's own errors.
+    Raises NotAVideo, NoPictures, NoDecoder, TooLarge, DamagedMedia or UnreadableSource, each naming the file; while it
+    is read, also the disk's own errors.
     """
 
     def __init__(
@@ -62,31 +67,36 @@ class Media:
         pictures: bool = True,
         sound: bool = True,
         content: str | None = None,
+        limits: Limits = Limits(),
     ) -> None:
         self.path = masked(str(path))
-        self.settings = settings
+        self.settings, self.limits = settings, limits
         self.pictures = pictures  # False: only the first picture is decoded, for the clock
-        self._file = _readable(path, sources, content)
+        self._file = readable(path, sources, content)
         try:
-            self._container = _open(self._file, self.path, sources)
+            self._container = opened(self._file, self.path, sources, limits)
         except BaseException:
             self._file.close()
             raise
         try:
-            self._video = _video_stream(self._container, self.path)
-            self._audio = self._container.streams.best("audio") if sound else None
+            self._video = video_stream(self._container, self.path, limits)
+            self._audio = audio_stream(self._container) if sound else None
         except Exception:
             self._close()
             raise
+        self._listens = sound
         self.has_audio = bool(self._container.streams.audio)
         self.width = self.height = 0
         self._size: tuple[int, int] | None = None  # of the first frame, as stored
         self.frames = self.damaged = 0
-        self.fps = float(self._video.average_rate) if self._video.average_rate else None
         self._start_s: float | None = None
         self._last_s: float | None = None
+        self.too_long = False  # there is more of it than limits.duration_s, which was left out
+        self._sound_packets = 0
+        self._sound_s = 0.0  # of decoded sound
+        self.fps = float(self._video.average_rate) if self._video.average_rate else None
         self._end_s = 0.0  # of all that was decoded, in the container's clock
-        self._frame_s = 1 / self.fps if self.fps else 1 / 25
+        self._frame_s = self._lasting_s(1 / self.fps if self.fps else UNTOLD_S)
         self._tick_s = 0.0
         self._reformatter = VideoReformatter()
         self._packed: Image | None = None  # the last thumb, as I420 and as BGR
@@ -94,10 +104,15 @@ class Media:
 
     @property
     def expected_duration_s(self) -> float | None:
-        """What the header lets expect, for windows and progress; a hint, never a measurement."""
+        """What the header lets expect, for windows and progress; a hint, never a measurement. None if it cannot be."""
+        declared_s = self._video_s or self._container_s
+        return declared_s if declared_s and 0 < declared_s <= self.limits.duration_s else None
+
+    @property
+    def _video_s(self) -> float | None:
         if self._video.duration and self._video.time_base:
             return float(self._video.duration * self._video.time_base)
-        return self._container_s
+        return None
 
     @property
     def missing_s(self) -> tuple[float, float] | None:
@@ -105,8 +120,8 @@ class Media:
 
         A container's own duration covers all its streams, so pictures and sound count together; subtitles are not read.
         """
-        if self._video.duration and self._video.time_base:
-            return self.duration_s, float(self._video.duration * self._video.time_base)
+        if self._video_s is not None:
+            return self.duration_s, self._video_s
         read = {"video", "audio"}
         if self._container_s is None or any(stream.type not in read for stream in self._container.streams):
             return None
@@ -127,6 +142,16 @@ class Media:
     def duration_s(self) -> float:
         """End of the last decoded frame, counted from the first."""
         return 0.0 if self._last_s is None else self._last_s + self._frame_s
+
+    @property
+    def silenced(self) -> bool:
+        """Is there sound in it, of which nothing could be decoded?"""
+        unheard = self._sound_packets > 0 and not self._sound_s
+        return unheard or (self.has_audio and self._listens and self._audio is None)
+
+    def _lasting_s(self, told_s: float) -> float:
+        """How long a frame is shown, where what is told of it can be."""
+        return told_s if 0 < told_s <= self.limits.duration_s - (self._last_s or 0.0) else UNTOLD_S
 
     def __enter__(self) -> Media:
         return self
@@ -158,7 +183,11 @@ class Media:
             if early_s > EARLY_SOUND_S:
                 raise DamagedMedia(f"{self.path}: no picture in the first {EARLY_SOUND_S:.0f} s of sound")
         if self._start_s is None:
-            raise DamagedMedia(f"{self.path}: not one frame could be decoded")
+            # where frames are too large, FFmpeg does not tell how large
+            large = (
+                "" if self._video.width else f", or they are larger than limits.pixels allows ({self.limits.pixels})"
+            )
+            raise DamagedMedia(f"{self.path}: not one frame could be decoded{large}")
 
     def _decoded(self) -> Iterator[Frame | Chunk]:
         """Frames (in the video's clock) and sound (in the container's clock), as the packets come."""
@@ -169,7 +198,9 @@ class Media:
                 yield from self._heard(self._sound(packet, resampler))
             elif self.pictures or self._start_s is None:
                 yield from self._pictures(packet)
-        yield from self._heard(resampler.finish())
+            if self.too_long:
+                break
+        yield from self._heard(self._last_sound(resampler))
 
     def _packets(self, streams: list[Any]) -> Iterator[Any]:
         try:
@@ -186,7 +217,11 @@ class Media:
             self.damaged += 1
             return
         for raw in frames:
-            frame = self._place(raw)
+            try:
+                frame = self._place(raw)
+            except (av.FFmpegError, ValueError):  # of a kind that cannot be converted
+                self.damaged += 1
+                continue
             if frame is not None:
                 yield frame
 
@@ -199,13 +234,13 @@ class Media:
             turned = raw.rotation % 180 != 0
             self.width, self.height = (raw.height, raw.width) if turned else (raw.width, raw.height)
         time_s = at_s - self._start_s
-        if self._last_s is not None:
-            if time_s <= self._last_s:
-                return None
-            self._frame_s = time_s - self._last_s
-        if raw.duration:
-            self._frame_s = raw.duration * self._tick_s
+        if not self._is_next(time_s):
+            return None
+        told_s = raw.duration * self._tick_s if raw.duration else self._frame_s
+        if self._last_s is not None and not raw.duration:
+            told_s = time_s - self._last_s
         self._last_s = time_s
+        self._frame_s = self._lasting_s(told_s)
         self._end_s = max(self._end_s, at_s + self._frame_s)
         self.frames += 1
         if self._size is None:
@@ -213,6 +248,21 @@ class Media:
         elif (raw.width, raw.height) != self._size:  # it changed in mid-stream: players scale to the first size as well
             raw = self._reformatter.reformat(raw, *self._size, format="yuv420p", threads=1)
         return Frame(self._small(time_s, raw), raw, self._reformatter)
+
+    def _is_next(self, time_s: float) -> bool:
+        """Is it a frame to go on with? Broken timestamps are counted as damage."""
+        last_s = self._last_s
+        if last_s is None:
+            return True
+        if time_s > self.limits.duration_s:
+            if time_s - last_s < BROKEN_CLOCK_S:
+                self.too_long = True
+            else:
+                self.damaged += 1
+            return False
+        if time_s < last_s - BACK_S:
+            self.damaged += 1
+        return time_s - last_s >= NEAR_S
 
     def _small(self, time_s: float, raw: av.VideoFrame) -> SmallFrame:
         planes, rotation = Planes(raw, self._reformatter), raw.rotation
@@ -228,15 +278,26 @@ class Media:
         )
 
     def _sound(self, packet: Any, resampler: Resampler) -> list[Chunk]:
+        self._sound_packets += 1
         try:
             return [chunk for frame in packet.decode() for chunk in resampler.push(frame)]
-        except (av.FFmpegError, ValueError):
+        except (av.FFmpegError, ArithmeticError, ValueError):
+            self.damaged += 1
+            return []
+
+    def _last_sound(self, resampler: Resampler) -> list[Chunk]:
+        try:
+            return resampler.finish()
+        except (av.FFmpegError, ArithmeticError, ValueError):
             self.damaged += 1
             return []
 
     def _heard(self, chunks: list[Chunk]) -> list[Chunk]:
         for chunk in chunks:
-            self._end_s = max(self._end_s, chunk.start_s + len(chunk.pcm) / SAMPLE_RATE)
+            sound_s = len(chunk.pcm) / SAMPLE_RATE
+            self._end_s = max(self._end_s, chunk.start_s + sound_s)
+            self._sound_s += sound_s
+        self.too_long = self.too_long or self._sound_s > self.limits.duration_s
         return chunks
 
 
@@ -250,64 +311,10 @@ class FlushOf:
         return list(self.stream.codec_context.decode(None))
 
 
-class SourceFile(FileIO):
-    """The file that FFmpeg reads through: an error of the disk comes from it as it is, and is not taken for damage."""
-
-    failed = False
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.failed:  # PyAV raises the first error, a little later, and would print the traceback of any other
-            return b""
-        try:
-            return super().read(size)
-        except OSError:
-            self.failed = True
-            raise
-
-
-def _readable(path: Path | str, sources: Sources, content: str | None) -> SourceFile | RemoteFile:
-    local = local_path(str(path))
-    if local is None:
-        return RemoteFile(str(path), sources, content)
-    try:
-        return SourceFile(local)
-    except (FileNotFoundError, PermissionError) as error:
-        raise UnreadableSource(f"{local}: {error.strerror}") from None
-
-
-def _open(file: SourceFile | RemoteFile, path: str, sources: Sources) -> Any:
-    # a container may name other files: none is opened
-    options = {"protocol_whitelist": "none", "format_whitelist": ",".join(sources.formats)}
-    try:
-        return av.open(file, options=options, metadata_errors="replace")
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        file.seek(0)
-        head = file.read(64)
-        riff = head[:4] == b"RIFF" and head[8:12] in (b"AVI ", b"WAVE")  # and not WebP
-        if riff or head[4:8] == b"ftyp" or head[:4] in (b"\x1aE\xdf\xa3", b"OggS"):
-            raise DamagedMedia(
-                f"{path}: the container cannot be read ({reason}); the end of the file may be missing"
-            ) from None
-        raise NotAVideo(f"{path}: not a media file ({reason})") from None
-
-
-def _video_stream(container: Any, path: str) -> Any:
-    """The best stream of moving pictures, set up for one thread."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & stream.disposition.attached_pic]
-    if not streams:
-        raise NoPictures(f"{path}: no video stream")
-    stream = max(streams, key=lambda stream: (stream.width or 0) * (stream.height or 0))
-    if stream.codec_context is None:
-        raise DamagedMedia(f"{path}: no decoder for its video codec", "Re-encode the file as h264 mp4 with ffmpeg.")
-    stream.thread_type = "SLICE"
-    stream.codec_context.thread_count = 1
-    return stream
-
-
 def skip_loop_filter(media: Media) -> None:
     """Leave out deblocking: faster, and the small images do not show it."""
-    media._video.codec_context.options = {"skip_loop_filter": "all"}
+    context = media._video.codec_context
+    context.options = {**context.options, "skip_loop_filter": "all"}
 
 
 def _same(packed: Image, last: Image) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 16_000
 BLOCK_S = 1.0
+RATES = range(1000, 1_000_000)  # Hz; of sound at 1 Hz, a second's packet would become hours
 STRAY_S = 0.05  # timestamps may be rounded or jitter; a frame that strays by more begins a new block with its own time
 
 
@@ -32,7 +33,9 @@ class Resampler:
         self._resampler: av.AudioResampler | None = None
 
     def push(self, frame: av.AudioFrame) -> list[Chunk]:
-        """The chunks that have become ready."""
+        """The chunks that have become ready. Raises ValueError for what is no sound, and errors of FFmpeg's resampler."""
+        if frame.sample_rate not in RATES:
+            raise ValueError(f"sound at {frame.sample_rate} Hz")
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         next_s = self._start_s + self._length_s
         at_s = next_s if frame.time is None else frame.time

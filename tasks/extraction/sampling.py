@@ -51,12 +51,10 @@ WHOLE = Rows(0.0, 1.0)
 def windows(duration_s: float | None, settings: Sampling) -> tuple[Span, ...]:
     """The parts to sample: all of a short video; first, middle and last `window_s` of a long one.
 
-    With an unknown duration, the first `windows_over_s`.
+    With an unknown duration, and where a video goes on for longer than its header said, the first `windows_over_s`.
     """
-    if duration_s is None:
+    if duration_s is None or duration_s <= settings.windows_over_s:
         return (Span(start_s=0.0, end_s=settings.windows_over_s),)
-    if duration_s <= settings.windows_over_s:
-        return (Span(start_s=0.0, end_s=float("inf")),)
     middle_s = (duration_s - settings.window_s) / 2
     starts_s = (0.0, middle_s, duration_s - settings.window_s)
     return tuple(Span(start_s=start_s, end_s=start_s + settings.window_s) for start_s in starts_s)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
+
 from tasks.catalog import failure
-from tasks.errors import DamagedMedia, StorageError
+from tasks.errors import DamagedMedia, MediaError, MemoryExceeded, StorageError, TooLong
 from tasks.extraction.audio import AudioMeter, Region
 from tasks.extraction.decode import Chunk, Frame, Media, skip_loop_filter
 from tasks.extraction.ocr import OcrChoice, load_ocr
@@ -100,7 +102,7 @@ class _Pass:
         self.visual = VisualMeter(settings.look)
         self.sampler = Sampler(self.media.expected_duration_s, settings.sampling)
         self.pictures = PictureBook(settings.decode.pictures)
-        self.sound = AudioMeter(settings.audio, load_vad(), job.video_id)
+        self.sound = AudioMeter(settings.audio, load_vad(), job.video_id, settings.limits.duration_s)
         self.spool = SpoolWriter(Path(job.spool)) if job.spool else None
         self.reader: TextReader | SpoolWriter | None = None
         self.listener: Transcriber | SpoolWriter | None = None
@@ -188,8 +190,9 @@ def _one_pass(job: Job, progress: Progress) -> list[Stage]:
     wall_s, cpu_s = time.perf_counter(), time.thread_time()
     pictures = bool(job.stages & {"decode", "text"})
     sound = bool(job.stages & {"decode", "speech"})
-    with Media(job.path, job.settings.sources, job.settings.decode, pictures, sound, job.content) as media:
-        if job.settings.decode.skip_loop_filter:
+    settings = job.settings
+    with Media(job.path, settings.sources, settings.decode, pictures, sound, job.content, settings.limits) as media:
+        if settings.decode.skip_loop_filter:
             skip_loop_filter(media)
         passing = _Pass(job, media)
         expected_s = media.expected_duration_s
@@ -214,8 +217,10 @@ def _one_pass(job: Job, progress: Progress) -> list[Stage]:
     return list(stages.values())
 
 
-def _damage(job: Job, media: Media) -> DamagedMedia | None:
+def _damage(job: Job, media: Media) -> MediaError | None:
     """What to say of a file that gave less than it should."""
+    if media.too_long:
+        return TooLong(f"{job.uri}: longer than {job.settings.limits.duration_s:.0f} s; what comes later is left out")
     decoded_s, declared_s = media.missing_s or (0.0, 0.0)
     if declared_s and decoded_s < min(declared_s * SHORT_SHARE, declared_s - SHORT_S):
         return DamagedMedia(
@@ -225,10 +230,16 @@ def _damage(job: Job, media: Media) -> DamagedMedia | None:
         return DamagedMedia(
             f"{job.uri}: {media.damaged} of {media.frames + media.damaged} packets could not be decoded"
         )
+    if media.silenced:
+        return DamagedMedia(f"{job.uri}: nothing of its sound could be decoded; what else was there is kept")
     return None
 
 
 def _failure(job: Job, stage: str, error: BaseException) -> Failure:
     if isinstance(error, OSError) and error.errno in _FULL:
         error = StorageError(f"{job.uri}: {error.strerror}, where decoding leaves what the models read ({job.spool})")
+    elif isinstance(error, MemoryError):
+        error = MemoryExceeded(f"{job.uri}: more memory is asked for than there is")
+    elif isinstance(error, av.FFmpegError):
+        error = DamagedMedia(f"{job.uri}: cannot be decoded ({error})")
     return failure(job.video_id, job.uri, stage, error)
