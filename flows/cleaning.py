@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import typer
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from flows.lines import say
 from tasks.cache import ResultCache, Stored
 from tasks.errors import UsageError
 
@@ -124,14 +124,14 @@ def figures(cache: ResultCache, census: Census, dry_run: bool) -> dict[str, Any]
 
 
 def show(told: dict[str, Any]) -> None:
-    typer.echo(f"{told['location']}: {told['entries']} entries, {_human(told['size_bytes'])}")
+    say(f"{told['location']}: {told['entries']} entries, {_human(told['size_bytes'])}")
     for stage, held in told["stages"].items():
-        typer.echo(f"{stage:10} {held['entries']:8} entries {_human(held['size_bytes']):>10}")
+        say(f"{stage:10} {held['entries']:8} entries {_human(held['size_bytes']):>10}")
     if told["entries"]:
-        typer.echo(f"last used  {told['oldest']} (oldest) to {told['newest']} (newest)")
+        say(f"last used  {told['oldest']} (oldest) to {told['newest']} (newest)")
     if told["pruned"]["entries"]:
         verb = "would be removed" if told["dry_run"] else "removed"
-        typer.echo(f"{verb}: {told['pruned']['entries']} entries, {_human(told['pruned']['size_bytes'])}")
+        say(f"{verb}: {told['pruned']['entries']} entries, {_human(told['pruned']['size_bytes'])}")
 
 
 def _moment(seconds: float | None) -> str | None:

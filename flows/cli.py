@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from flows.forking import prepare_forking
+from flows.lines import say
 from tasks.errors import EngineError, ReelscopeError, UsageError
 from tasks.settings import Settings, load_settings
+from tasks.wording import shown
 
 app = typer.Typer(
     name="reelscope",
@@ -276,7 +278,7 @@ def report(out: OutFolder) -> None:
     from tasks.analysis.summary import report as write
     from tasks.tables import Tables
 
-    typer.echo(write(Tables(existing(out))))
+    say(write(Tables(existing(out))))
 
 
 @app.command(epilog="Example: reelscope train labels.csv --out niches.model --precision 0.8")
@@ -328,7 +330,7 @@ def evaluate(
         typer.echo(json.dumps(score.figures() | {"misses": score.misses}, indent=1))
         return
     for miss in score.misses:
-        typer.echo(miss)
+        say(miss)
     for name, value in score.figures().items():
         typer.echo(f"{name:24}{'-' if value is None else f'{value:.3f}' if isinstance(value, float) else value:>8}")
 
@@ -431,5 +433,5 @@ def main() -> None:
 
 
 def fail(words: str, code: int = 2) -> None:
-    print(f"reelscope: {' '.join(words.split())}", file=sys.stderr)
+    print(f"reelscope: {shown(' '.join(words.split()))}", file=sys.stderr)
     sys.exit(code)

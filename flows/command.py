@@ -24,6 +24,7 @@ from tasks.catalog import Catalog
 from tasks.errors import UsageError
 from tasks.settings import Settings
 from tasks.storage import Storage
+from tasks.wording import OneLine, shown
 
 INTERRUPTED = 130
 PATIENCE_S = 3.0  # for a flow to end by itself after Ctrl-C
@@ -52,7 +53,9 @@ def carry_out(
     # the command line says itself what matters; what was set by hand stays
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     screen = Console(stderr=True)
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    printed = logging.StreamHandler(sys.stderr)
+    printed.setFormatter(OneLine("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[printed])
     opened = Session(command, source, out, settings, limit, prune)
     if catalog is not None:
         opened.catalog = catalog
@@ -115,7 +118,7 @@ def end_interrupted(run: Session, server: EmbeddedServer | None, screen: Console
         if "tables" in run.__dict__:
             run.ledger.record("interrupted")
         words = f"Stopped. What was finished is kept in {run.out}; the same command goes on from there."
-        screen.print(words, soft_wrap=True, highlight=False)
+        screen.print(shown(words), soft_wrap=True, highlight=False, markup=False)
         if server:
             server.stop()
         os._exit(INTERRUPTED)
@@ -187,15 +190,16 @@ def show(figures: dict[str, Any], console: Console) -> None:
         console.print(f"{words}; gates saved {figures['gates_saved_s']:.0f} s", highlight=False)
     for failure in figures["failures"]:
         console.print(
-            f"failed  {failure['stage']}: {failure['message']}\n        {failure['advice']}",
+            f"failed  {failure['stage']}: {shown(failure['message'])}\n        {shown(failure['advice'])}",
             highlight=False,
             markup=False,
         )
     if told := off_by(figures["forecast_s"], figures["took_s"]):
         console.print(told, highlight=False)
     if figures["pruned"]:
-        console.print(f"{figures['pruned']} pruned: no longer in {figures['source']}", highlight=False, soft_wrap=True)
+        told = shown(f"{figures['pruned']} pruned: no longer in {figures['source']}")
+        console.print(told, highlight=False, soft_wrap=True, markup=False)
     if figures["reused"] == figures["videos"] and figures["videos"]:
         console.print("Everything was reused; nothing was computed.")
     if figures["report"]:
-        console.print(f"report  {figures['report']}", highlight=False, soft_wrap=True)
+        console.print(shown(f"report  {figures['report']}"), highlight=False, soft_wrap=True, markup=False)

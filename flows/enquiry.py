@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow.compute as pc
-import typer
 
+from flows.lines import say
 from flows.niches import Niches
 from flows.plan import inputs_of
 from flows.session import Session, looking
@@ -55,11 +55,11 @@ def why(asked: str, out: str, source: str | None, settings: Settings) -> dict[st
 
 
 def show(told: dict[str, Any]) -> None:
-    typer.echo(f"{told['video_id']}  {told['uri']}  ({told['status'] or 'not in the tables yet'})")
+    say(f"{told['video_id']}  {told['uri']}  ({told['status'] or 'not in the tables yet'})")
     for note in told["notes"]:
-        typer.echo(note)
+        say(note)
     for stage in told["stages"]:
-        typer.echo(f"{stage['stage']:15} {stage['verdict']:11} {stage['why']}")
+        say(f"{stage['stage']:15} {stage['verdict']:11} {stage['why']}")
 
 
 def _extraction(run: Session, video: Video, past: Past) -> list[Verdict]:

@@ -12,6 +12,8 @@ from prefect.exceptions import MissingResult
 from prefect.flows import Flow
 from prefect.logging.loggers import flow_run_logger
 
+from tasks.wording import shown
+
 PARTIAL = "PartiallyCompleted"  # the name of the state of a run in which videos failed
 GOES_ON = "What was finished is kept; the same run again goes on from there."
 
@@ -27,7 +29,7 @@ def on_completion(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) ->
     told = f" (run {figures['run_id']})" if isinstance(figures, dict) else ""
     retry = f"`reelscope retry --out {_out(flow_run)}` tries those alone."
     flow_run_logger(flow_run, flow).warning(
-        "%s%s into %s; their advice is in the failures. %s", state.message, told, _out(flow_run), retry
+        "%s%s into %s; their advice is in the failures. %s", shown(str(state.message)), told, _out(flow_run), retry
     )
 
 
@@ -68,8 +70,9 @@ def advice_of(state: State[Any]) -> str:
 
 
 def _say(flow: Flow[..., Any], flow_run: FlowRun, what: str, advice: str) -> None:
-    flow_run_logger(flow_run, flow).error("%s into %s %s. %s", flow_run.name, _out(flow_run), what, advice)
+    told = (flow_run.name, _out(flow_run), what, advice)
+    flow_run_logger(flow_run, flow).error("%s into %s %s. %s", *map(shown, told))
 
 
 def _out(flow_run: FlowRun) -> str:
-    return str(flow_run.parameters.get("out"))
+    return shown(str(flow_run.parameters.get("out")))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
-
 from flows.forecast import minutes
+from flows.lines import say
 from flows.outlook import outlook
 from flows.plan import Plan, planning
 from flows.pruning import Gone, gone
@@ -66,40 +65,40 @@ def preview(source: str, out: str, settings: Settings, limit: int | None, prune:
 
 def show(told: dict[str, Any]) -> None:
     quarantined, unreadable, foreseen = told["quarantined"], told["unreadable"], told["forecast"]
-    typer.echo(
+    say(
         f"{told['videos']} videos in {told['source']}: {told['todo']} to do, {told['reused']} to reuse, "
         f"{len(quarantined)} quarantined, {len(unreadable)} unreadable; {told['to_classify']} to classify"
     )
     if told["not_pruned"]:
-        typer.echo(told["not_pruned"])
+        say(told["not_pruned"])
     if told["to_prune"]:
-        typer.echo(f"to prune   {len(told['to_prune'])}: no longer in {told['source']}")
+        say(f"to prune   {len(told['to_prune'])}: no longer in {told['source']}")
     for note in told["notes"]:
-        typer.echo(note)
+        say(note)
     for video_id in quarantined[:SHOWN]:
-        typer.echo(f"quarantined  {video_id}: left alone until it changes; `reelscope retry` tries it again")
+        say(f"quarantined  {video_id}: left alone until it changes; `reelscope retry` tries it again")
     if len(quarantined) > SHOWN:
-        typer.echo(f"             and {len(quarantined) - SHOWN} more; --json has them all")
+        say(f"             and {len(quarantined) - SHOWN} more; --json has them all")
     for item in unreadable[:SHOWN]:
-        typer.echo(f"unreadable   {item['message']}")
+        say(f"unreadable   {item['message']}")
     if len(unreadable) > SHOWN:
-        typer.echo(f"             and {len(unreadable) - SHOWN} more; --json has them all")
+        say(f"             and {len(unreadable) - SHOWN} more; --json has them all")
     if told["from_cache"]:
-        typer.echo(f"from the cache alone: {told['from_cache']} of those to reuse")
+        say(f"from the cache alone: {told['from_cache']} of those to reuse")
     if not told["todo"]:
-        typer.echo("Nothing is to be extracted.")
+        say("Nothing is to be extracted.")
         return
     stages = ", ".join(f"{stage} of {videos}" for stage, videos in told["todo_by_stage"].items())
     unknown = f", and {told['unknown_lengths']} of unknown length" if told["unknown_lengths"] else ""
-    typer.echo(f"to do      {minutes(told['todo_s'])} of video{unknown}; {stages}")
+    say(f"to do      {minutes(told['todo_s'])} of video{unknown}; {stages}")
     if foreseen["wall_s"] is None:
-        typer.echo(f"forecast   none: {foreseen['why_not']}")
+        say(f"forecast   none: {foreseen['why_not']}")
         return
     device = f", {minutes(foreseen['device_s'])} on the device" if foreseen["device_s"] is not None else ""
     cpu = ", ".join(f"{stage} {minutes(seconds)}" for stage, seconds in foreseen["cpu_s"].items() if seconds)
-    typer.echo(
+    say(
         f"forecast   {minutes(foreseen['wall_s'])} with {told['workers']} workers{device}; "
         f"CPU time: {cpu or 'none'}; going by {foreseen['runs']} past {'run' if foreseen['runs'] == 1 else 'runs'}"
     )
     for stage in foreseen["borrowed"]:
-        typer.echo(f"           {stage}: nothing was computed with this model yet; the rate is another model's")
+        say(f"           {stage}: nothing was computed with this model yet; the rate is another model's")

@@ -19,6 +19,8 @@ from rich.progress import (
     Progress as RichProgress,
 )
 
+from tasks.wording import shown
+
 
 class Progress:
     """Is told what goes on; this one keeps it to itself."""
@@ -76,7 +78,7 @@ class Bars(Progress):
             self._show(stage)
 
     def say(self, words: str) -> None:
-        self._bars.console.print(words, highlight=False, markup=False, soft_wrap=True)
+        self._bars.console.print(shown(words), highlight=False, markup=False, soft_wrap=True)
 
     def _follow(self) -> None:
         """Move the bars with the videos in hand: one of an hour is not a bar that stands still."""

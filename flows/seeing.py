@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from prefect import get_run_logger
 from prefect.artifacts import (
@@ -20,6 +21,7 @@ from flows.figures import figures_of
 from flows.hooks import PARTIAL
 from flows.session import Session
 from tasks.addresses import local_path
+from tasks.wording import markdown, shown
 
 MAX_FAILURES_SHOWN = 200
 MAX_TURNS_SHOWN = 500
@@ -53,7 +55,7 @@ class Following:
         failures = self._run.results.counts.failures
         for failure in failures[self._told :]:
             told = (failure.video_id, failure.stage, failure.error_type, failure.message, failure.advice)
-            get_run_logger().warning("%s · %s failed: %s: %s (%s)", *told)
+            get_run_logger().warning("%s · %s failed: %s: %s (%s)", *map(shown, told))
         self._told = len(failures)
 
 
@@ -62,18 +64,22 @@ def summarise(run: Session, name: str) -> State[dict[str, Any]]:
     figures = figures_of(run)
     report = _report_url(run.out, figures["report"])
     create_markdown_artifact(
-        _markdown(name, figures, report), key=f"{name}-summary", description=f"{name} of {run.source or run.out}"
+        _markdown(name, figures, report),
+        key=f"{name}-summary",
+        description=markdown(f"{name} of {run.source or run.out}"),
     )
     if report and name in ("pipeline", "analysis"):
-        create_link_artifact(report, link_text=f"report of {run.out}", key=f"{name}-report", description=report)
+        create_link_artifact(
+            report, link_text=shown(f"report of {run.out}"), key=f"{name}-report", description=markdown(report)
+        )
     if figures["failures"]:
-        shown = [
-            {key: failure[key] for key in ("video_id", "stage", "error_type", "advice", "message")}
+        rows = [
+            {key: shown(failure[key]) for key in ("video_id", "stage", "error_type", "advice", "message")}
             for failure in figures["failures"][:MAX_FAILURES_SHOWN]
         ]
         number = len(figures["failures"])
         words = f"{number} failure{'s' if number != 1 else ''}"
-        create_table_artifact(shown, key=f"{name}-failures", description=words)
+        create_table_artifact(rows, key=f"{name}-failures", description=words)
     if name == "extraction" and figures["device_turns"]:
         turns = figures["device_turns"][-MAX_TURNS_SHOWN:]
         create_table_artifact(turns, key="extraction-device", description="turns on the device")
@@ -87,7 +93,7 @@ def _report_url(out: str, report: str | None) -> str | None:
     """Where a browser finds the report: a file: URL, or the place of a remote OUT."""
     if report is None:
         return None
-    return Path(report).absolute().as_uri() if local_path(out) else f"{out.rstrip('/')}/report/index.html"
+    return Path(report).absolute().as_uri() if local_path(out) else quote(f"{out.rstrip('/')}/report/index.html", ":/")
 
 
 def _markdown(name: str, figures: dict[str, Any], report: str | None) -> str:
@@ -95,5 +101,5 @@ def _markdown(name: str, figures: dict[str, Any], report: str | None) -> str:
         f"| {key} | {figures[key]} |" for key in ("videos", "done", "reused", "failed", "classified", "pruned")
     )
     stages = "\n".join(f"| {stage} | {seconds:.1f} |" for stage, seconds in figures["stage_seconds"].items())
-    link = f"\nReport: [{report}]({report})\n" if report else ""
+    link = f"\nReport: [{markdown(report)}]({report})\n" if report else ""
     return f"# {name} {figures['run_id']}\n\n| | videos |\n|---|---|\n{rows}\n\n| stage | CPU seconds |\n|---|---|\n{stages or '| none | 0 |'}\n{link}"

@@ -5,7 +5,6 @@ A source is a folder, a single file, a manifest (.csv .jsonl .parquet with a `ur
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,10 @@ from tasks.listing import BATCH, READERS, chunked, media_at, remote_file
 from tasks.manifest import MANIFEST_SUFFIXES, ManifestRow, read_manifest
 from tasks.records import Failure, Metadata, Video
 from tasks.settings import Sources
+from tasks.wording import shown
 
 #: Rows of a manifest that one thread looks at.
 ROWS_AT_ONCE = 8
-#: What ends or spoils a line on a terminal: control characters and Unicode's line separators.
-CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass
@@ -168,7 +166,7 @@ def failure(video_id: str, uri: str, stage: str, error: BaseException, input_has
         uri=uri,
         stage=stage,
         error_type=type(error).__name__,
-        message=CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), message),
+        message=shown(message),
         advice=known.advice if known else ReelscopeError.advice,
         input_hash=input_hash,
     )

@@ -12,6 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 
 from tasks.errors import SourceUnreachable
 from tasks.settings import Limits
+from tasks.wording import shown
 
 T = TypeVar("T")
 
@@ -54,8 +55,8 @@ def patiently(read: Callable[[], T], video_id: str, uri: str, limits: Limits) ->
         assert state.outcome and state.next_action
         log.warning(
             "%s · reading failed (%s); try %d of %d in %.1f s",
-            video_id,
-            _reason(state.outcome.exception()),
+            shown(video_id),
+            shown(_reason(state.outcome.exception())),
             state.attempt_number + 1,
             limits.io_tries,
             state.next_action.sleep,
