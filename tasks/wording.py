@@ -17,8 +17,8 @@ _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:@])")
 
 def shown(words: str, most: int = MAX_SHOWN) -> str:
     r"""One line for a terminal, a log or a table of failures: control characters are written out (\x1b, \u202e)."""
-    cut = words if len(words) <= most else f"{words[: most - 1]}…"
-    return _STEERING.sub(_written_out, cut)
+    line = _STEERING.sub(_written_out, words[: most + 1])
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _written_out(found: re.Match[str]) -> str:
