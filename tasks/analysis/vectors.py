@@ -25,6 +25,7 @@ Floats = TypeVar("Floats", NDArray[np.float32], NDArray[np.float64])
 CLIP = 3.0  # spreads from the median; beyond, more of it makes no more difference
 WIDEST_STEPS = 2.5  # the largest spread, in steps
 IQR_PER_STD = 1.349
+LONG_TAKE_S = 15.0  # beyond, longer shots are long all the same
 #: Features in a group share its weight; they are related but not copies, so a group of n counts n**0.5 times, not n or once.
 GROUP_EXPONENT = 0.25
 
@@ -35,24 +36,25 @@ class Feature:
 
     group: str  # the setting analysis.weight_<group>
     step: float  # after the transformation
-    offset: float | None = None  # None: linear
+    offset: float | None = None  # None: linear. About where a viewer begins to notice: less of it is as good as none
+    most: float = np.inf  # more is no more: of takes that are long anyway nobody notices how long
 
     def transform(self, values: Floats) -> Floats:
         if self.offset is None:
             return values
-        logarithms: Floats = np.log(np.maximum(values, 0) + self.offset)
+        logarithms: Floats = np.log(np.clip(values, 0, self.most) + self.offset)
         return logarithms
 
 
 FEATURES: dict[str, Feature] = {
     "duration_s": Feature("format", 0.25, 1.0),
     "aspect_ratio": Feature("format", 0.15, 1.0),
-    "shot_count": Feature("pacing", 0.35, 1.0),
-    "cuts_per_min": Feature("pacing", 0.35, 1.0),
-    "shot_mean_s": Feature("pacing", 0.3, 1.0),
-    "shot_median_s": Feature("pacing", 0.3, 1.0),
-    "shot_std_s": Feature("pacing", 0.35, 1.0),
-    "first_cut_s": Feature("pacing", 0.4, 1.0),
+    "shot_count": Feature("pacing", 0.27, 3.0),
+    "cuts_per_min": Feature("pacing", 0.27, 6.0),
+    "shot_mean_s": Feature("pacing", 0.3, 1.0, LONG_TAKE_S),
+    "shot_median_s": Feature("pacing", 0.3, 1.0, LONG_TAKE_S),
+    "shot_std_s": Feature("pacing", 0.3, 3.0, LONG_TAKE_S),
+    "first_cut_s": Feature("pacing", 0.4, 1.0, LONG_TAKE_S),
     "hook_cuts": Feature("pacing", 0.35, 1.0),
     "motion": Feature("motion", 0.4, 0.02),
     "hook_motion": Feature("motion", 0.4, 0.02),
