@@ -22,7 +22,7 @@ from tasks.classification.classifier import Classifier, load_classifier
 from tasks.classification.features import read
 from tasks.classification.labels import Labelled, read_labels
 from tasks.classification.scores import Floats, Indices, Scores, scores_of
-from tasks.classification.training import calibrated, fit, held_out, logits_of, splits, train
+from tasks.classification.training import calibrated, fit, held_out, splits, train
 from tasks.settings import Classification
 
 SEEDS = (0, 1, 2)
@@ -68,9 +68,9 @@ class Judged:
         told, classes = plain(self.raw[seen], self.truth[seen], self.raw[unseen])
         first = np.zeros((len(unseen), len(self.niches)))
         first[:, classes] = told
-        features, classifier = fit(self.texts.of(seen), self.truth[seen], self.channels[seen])
+        features, guess = fit(self.texts.of(seen), self.truth[seen], self.channels[seen])
         second = np.full(first.shape, -np.inf)
-        second[:, classifier.classes_] = logits_of(classifier, features, self.texts.of(unseen))
+        second[:, guess.classes] = guess.logits(features, self.texts.of(unseen))
         shown = np.exp(second - second.max(axis=1, keepdims=True))
         truth = self.truth[unseen]
         return len(unseen), scores_of(truth, first), scores_of(truth, shown / shown.sum(axis=1, keepdims=True))

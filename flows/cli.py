@@ -300,13 +300,16 @@ def train(
     videos: Annotated[
         str | None, typer.Option("--videos", help="OUT that has the text of corrected videos that LABELS lacks.")
     ] = None,
+    embeddings: Annotated[
+        str | None, typer.Option("--embeddings", metavar="FOLDER", help="Learn from these sentence embeddings, too.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """A niche model from a labelled file, judged on channels that it was not trained on; for run and classify --model."""
     from flows.training import show
     from flows.training import train as make
 
-    card = make(labels, model, precision, str(corrections) if corrections else None, videos)
+    card = make(labels, model, precision, str(corrections) if corrections else None, videos, embeddings)
     if as_json:
         typer.echo(card.model_dump_json(indent=1))
     else:

@@ -130,7 +130,7 @@ def prepare(run: Session) -> None:
         return
     run.progress.say(f"{len(run.catalog.videos)} videos in {run.source}")
     if run.command != "extract":
-        check(run.settings.classification)  # a bad file is said before work starts
+        check(run.settings)  # a bad file is said before work starts
     run.cache.check()
     if run.gone.video_ids:
         run.progress.say(f"{len(run.gone.video_ids)} pruned: no longer in {run.source}")

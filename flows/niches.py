@@ -10,20 +10,24 @@ import pyarrow as pa
 
 from tasks.catalog import Catalog
 from tasks.classification.corrections import read_corrections
+from tasks.classification.embeddings import check_folder
 from tasks.classification.niches import niches_of
 from tasks.keys import TextInputs, digest, text_hash, text_inputs
 from tasks.records import Niche, Video
 from tasks.rows import metadata_row
-from tasks.settings import Classification
+from tasks.settings import Classification, Settings
 from tasks.tables import Row, Tables, VideoRows
 
 if TYPE_CHECKING:
     from tasks.classification.classifier import Classifier
 
 
-def check(settings: Classification) -> None:
-    """Raises UsageError for a niches file, a model or a correction file that cannot be used; nothing is made."""
+def check(every: Settings) -> None:
+    """Raises UsageError for a niches file, a model, embeddings or corrections that cannot be used; nothing is made."""
+    settings = every.classification
     read_corrections(settings.corrections)
+    for folder in {settings.embeddings, every.analysis.embeddings} - {None}:
+        check_folder(str(folder))
     if settings.model:
         from tasks.classification.classifier import load_classifier
 

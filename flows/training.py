@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 TEXT = ["video_id", "title", "description", "tags", "uploader"]
 
 
-def train(labels: str, out: str, precision: float, corrections: str | None, videos: str | None) -> Card:
-    """Train and write the model. videos: OUT of earlier runs, for the text of corrected videos. Raises UsageError."""
+def train(
+    labels: str, out: str, precision: float, corrections: str | None, videos: str | None, embeddings: str | None = None
+) -> Card:
+    """Train and write the model. Raises UsageError.
+
+    videos: OUT of earlier runs, for the text of corrected videos. embeddings: folder of a sentence-transformers model.
+    """
     from tasks.classification.corrections import read_corrections
+    from tasks.classification.embeddings import load_embeddings
     from tasks.classification.labels import read_labels
     from tasks.classification.training import train as fit
     from tasks.tables import Tables
@@ -35,7 +41,8 @@ def train(labels: str, out: str, precision: float, corrections: str | None, vide
 
         table = Tables(existing(videos), read_only=True).read("videos", TEXT)
         others = [row for row in table.to_pylist() if row["video_id"] in corrected]
-    model = fit(read_labels(labels, corrected, others), precision)
+    read = read_labels(labels, corrected, others)
+    model = fit(read, precision, load_embeddings(embeddings) if embeddings else None)
     model.save(out)
     return model.card
 

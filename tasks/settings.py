@@ -290,6 +290,10 @@ class Classification(Section):
         description="Below it a video gets no niche; 0.35, or what a model was trained for, where not set.",
     )
     batch_size: int = Field(default=5000, ge=1, description="Videos classified at once.")
+    embeddings: str | None = Field(
+        default=None,
+        description="Folder of a sentence-transformers model: niches are matched by meaning instead of words.",
+    )
 
 
 class Analysis(Section):
@@ -320,6 +324,11 @@ class Analysis(Section):
     weight_speech: float = Field(default=1.0, ge=0, description="Weight of speech.")
     weight_sound: float = Field(default=0.7, ge=0, description="Weight of loudness, silence and music.")
     weight_words: float = Field(default=0.4, ge=0, description="Weight of what the hook and the ending say.")
+    embeddings: str | None = Field(
+        default=None,
+        description="Folder of a sentence-transformers model: what hooks say and show becomes part of distances.",
+    )
+    weight_meaning: float = Field(default=0.5, ge=0, description="Weight of what hooks mean; needs embeddings.")
 
 
 class Settings(BaseModel):

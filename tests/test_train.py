@@ -18,6 +18,7 @@ from flows.niches import Niches
 from tasks.catalog import Catalog
 from tasks.classification.classifier import load_classifier
 from tasks.classification.corrections import read_corrections
+from tasks.classification.forest import Forest
 from tasks.classification.labels import data_hash, read_labels
 from tasks.classification.model import CARD, NicheModel
 from tasks.classification.scores import scores_of, softmax, temperature_of, threshold_of
@@ -195,7 +196,7 @@ def test_files_that_are_no_model_are_refused(model: str, tmp_path: Path) -> None
     with pytest.raises(UsageError, match="No such file"):
         NicheModel.load(str(tmp_path / "absent"))
     with pytest.raises(UsageError, match="of another version of reelscope"):
-        NicheModel.load(altered(model, tmp_path / "d", format=2))
+        NicheModel.load(altered(model, tmp_path / "d", format=1))
     versions = {"scikit-learn": "0.1.2"}
     with pytest.raises(UsageError, match=r"trained with scikit-learn 0\.1\.2, here is .*; train it again"):
         NicheModel.load(altered(model, tmp_path / "e", versions=versions))
@@ -217,6 +218,27 @@ def test_a_model_of_types_that_are_not_trusted_is_not_loaded(model: str, tmp_pat
         archive.writestr(CARD, card)
     with pytest.raises(UsageError, match="damaged"):
         NicheModel.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("left_child", 10**6), ("right_child", -7), ("left_child", 0), ("feature", 10**6), ("feature", -9)],
+)
+def test_a_forest_that_leads_out_of_itself_is_not_loaded(field: str, value: int) -> None:
+    chance = np.random.default_rng(0)
+    forest = Forest.fitted(chance.random((60, 4)), chance.integers(0, 3, 60), np.ones(60))
+    state = forest.state()
+    seen = chance.random((20, 4))
+    np.testing.assert_allclose(Forest.restored(state).probabilities(seen), forest.probabilities(seen))
+    assert np.allclose(forest.probabilities(seen).sum(axis=1), 1)
+    bent = state["nodes"][field].copy()
+    bent[0] = value
+    with pytest.raises(ValueError, match="forest"):
+        Forest.restored(state | {"nodes": state["nodes"] | {field: bent}})
+    with pytest.raises(ValueError, match="sizes"):
+        Forest.restored(state | {"sizes": state["sizes"] + 1})
+    with pytest.raises(ValueError, match="features"):
+        forest.probabilities(seen[:, :2])
 
 
 def test_scores_on_cases_that_are_known() -> None:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from tasks.analysis.earlier import UNFINISHED, Before, before, keep
 from tasks.analysis.templates import COLUMNS, Templates, gathered
+from tasks.classification.embeddings import identify, load_embeddings
 from tasks.keys import digest, folder_digest
 from tasks.schemas import TABLES
 from tasks.settings import Analysis
@@ -41,7 +42,8 @@ def analyse(tables: Tables, earlier: Before, settings: Analysis, run_id: str, co
     keep(tables, earlier)
     videos = tables.read("videos", VIDEO_COLUMNS)
     input_hash = _hash_of(videos, settings)
-    templates = _with_niches(gathered(tables.each("templates", list(COLUMNS))), videos)
+    embeddings = load_embeddings(settings.embeddings) if settings.embeddings else None
+    templates = _with_niches(gathered(tables.each("templates", list(COLUMNS)), embeddings), videos)
     result = cluster_templates(templates, earlier, run_id, settings, completeness)
     runs = tables.read("runs", ["run_id", "started_at"]).to_pylist()
     read_at = {row["run_id"]: row["started_at"] for row in runs}
@@ -119,4 +121,5 @@ def _hash_of(videos: pa.Table, settings: Analysis) -> str:
     texts = [pc.fill_null(videos[name].cast(pa.string()), "\0") for name in VIDEO_COLUMNS if name != "run_id"]
     rows = pc.binary_join_element_wise(*texts, "\1")
     told = b"\2".join(row for row in rows.sort().cast(pa.binary()).to_pylist())
-    return digest(told.decode(), settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"))
+    meant = [identify(settings.embeddings).hash] if settings.embeddings else []
+    return digest(told.decode(), settings.model_dump_json(exclude={"pass_every_s"}), folder_digest("analysis"), *meant)

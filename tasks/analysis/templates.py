@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from tasks.classification.embeddings import Embeddings
 from tasks.schemas import CURVE_FEATURES, CURVE_POINTS, NUMERIC_FEATURES
 
 Reals = NDArray[np.float64]
@@ -40,7 +41,8 @@ class Templates:
     """n templates, sorted by video_id; NaN is unknown.
 
     video_ids, niches: object [n], a niche may be None. numbers: float64 [n, NUMERIC_FEATURES]. derived: float64
-    [n, DERIVED_FEATURES]. curves: float32 [n, CURVE_FEATURES, CURVE_POINTS].
+    [n, DERIVED_FEATURES]. curves: float32 [n, CURVE_FEATURES, CURVE_POINTS]. meanings: float32 [n, size], embeddings of
+    what the hook shows and says, zeros where that is nothing; of no size without embeddings.
     """
 
     video_ids: NDArray[np.object_]
@@ -48,6 +50,7 @@ class Templates:
     numbers: Reals
     derived: Reals
     curves: NDArray[np.float32]
+    meanings: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.video_ids)
@@ -55,31 +58,37 @@ class Templates:
     def of(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Templates:
         """These rows, in their order."""
         return Templates(
-            self.video_ids[rows], self.niches[rows], self.numbers[rows], self.derived[rows], self.curves[rows]
+            self.video_ids[rows],
+            self.niches[rows],
+            self.numbers[rows],
+            self.derived[rows],
+            self.curves[rows],
+            self.meanings[rows],
         )
 
     def with_niches(self, niches: NDArray[np.object_]) -> Templates:
         return replace(self, niches=niches)
 
 
-def gathered(parts: Iterable[pa.Table]) -> Templates:
+def gathered(parts: Iterable[pa.Table], embeddings: Embeddings | None = None) -> Templates:
     """Templates of parts of the `templates` table, which need not have more than COLUMNS, in any order of rows."""
-    pieces = [_piece(part.combine_chunks()) for part in parts]
-    pieces = [piece for piece in pieces if len(piece)] or [_piece(_nothing())]
+    pieces = [_piece(part.combine_chunks(), embeddings) for part in parts]
+    pieces = [piece for piece in pieces if len(piece)] or [_piece(_nothing(), embeddings)]
     ids = np.concatenate([piece.video_ids for piece in pieces])
     order = pc.sort_indices(pa.array(ids, pa.string())).to_numpy()
-    numbers, derived, curves = (
-        np.concatenate([getattr(piece, name) for piece in pieces]) for name in ("numbers", "derived", "curves")
+    numbers, derived, curves, meanings = (
+        np.concatenate([getattr(piece, name) for piece in pieces])
+        for name in ("numbers", "derived", "curves", "meanings")
     )
     niches = np.concatenate([piece.niches for piece in pieces])
-    return Templates(ids, niches, numbers, derived, curves).of(order)
+    return Templates(ids, niches, numbers, derived, curves, meanings).of(order)
 
 
 def _nothing() -> pa.Table:
     return pa.table({name: pa.array([], pa.string()) for name in ("video_id", "niche")})
 
 
-def _piece(part: pa.Table) -> Templates:
+def _piece(part: pa.Table, embeddings: Embeddings | None) -> Templates:
     size = len(part)
     numbers = [_floats(part, name) for name in NUMERIC_FEATURES]
     curves = [_curve(part, name) for name in CURVE_FEATURES]
@@ -100,6 +109,7 @@ def _piece(part: pa.Table) -> Templates:
         np.column_stack(numbers) if numbers else np.empty((size, 0)),
         np.hstack([colours, worded]),
         np.stack(curves, axis=1),
+        _meanings(part, embeddings),
     )
 
 
@@ -151,6 +161,14 @@ def _opponents(part: pa.Table) -> Reals:
     with np.errstate(invalid="ignore"):
         red, green, blue = (np.bincount(rows, channels[:, at], len(part)) / counts for at in range(3))
     return np.column_stack([red - green, (red + green) / 2 - blue])
+
+
+def _meanings(part: pa.Table, embeddings: Embeddings | None) -> NDArray[np.float32]:
+    if embeddings is None:
+        return np.zeros((len(part), 0), dtype=np.float32)
+    said = [part[name].to_pylist() for name in ("hook_text", "hook_speech") if name in part.column_names]
+    hooks = [". ".join(filter(None, hook)) for hook in zip(*said, strict=True)]
+    return embeddings.of(hooks or [""] * len(part))
 
 
 def _words(part: pa.Table, name: str) -> NDArray[np.int64]:

@@ -127,7 +127,10 @@ def template_vectors(templates: Templates, numbers: Reals, settings: Analysis) -
     """
     weights = _weights(settings)
     names = [*FEATURES, *DERIVED, *(f"{name}_{point}" for name in CURVES for point in range(CURVE_POINTS))]
+    meanings = settings.weight_meaning * spread_meanings(templates.meanings)
+    names += [f"meaning_{number}" for number in range(meanings.shape[1])]
     matrix = np.empty((len(templates), len(names)), dtype=np.float32)
+    matrix[:, len(names) - meanings.shape[1] :] = meanings
     scalars = np.empty((len(templates), len(FEATURES)), dtype=np.float32)
     for name, feature in FEATURES.items():
         at = _AT[name]
@@ -175,6 +178,20 @@ def scaled(values: Floats, step: float) -> Floats:
     spread = np.clip((high - low) / IQR_PER_STD, step, step * WIDEST_STEPS)
     clipped: Floats = np.clip((values - median) / spread, -CLIP, CLIP).astype(values.dtype)
     return clipped
+
+
+def spread_meanings(meanings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Embeddings of hooks as [n, size] that count like one feature: mean 0, mean square length 1 where there is a hook.
+
+    Videos without a hook are put on the mean, where it pulls them nowhere.
+    """
+    said = meanings.any(axis=1)
+    if not said.any():
+        return np.zeros((len(meanings), 0), dtype=np.float32)
+    centred = np.where(said[:, None], meanings - meanings[said].mean(axis=0), 0).astype(np.float32)
+    length = float(np.sqrt((centred[said].astype(np.float64) ** 2).sum(axis=1).mean()))
+    spread: NDArray[np.float32] = centred / max(length, np.finfo(np.float32).tiny)
+    return spread
 
 
 def _weights(settings: Analysis) -> dict[str, float]:

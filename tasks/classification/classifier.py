@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
+from tasks.classification.embeddings import TEXT_CHARS, Embeddings, load_embeddings, said_of
 from tasks.classification.keywords import Keywords
 from tasks.classification.niches import NicheDescription, NicheSet, niches_of
 from tasks.classification.text import VideoText, normalise, text_of
@@ -34,6 +35,8 @@ MATCHER_CONFIDENCE = 0.35
 FIELD_WEIGHTS = {"title": 1.0, "tags": 0.7, "categories": 1.0, "uploader": 0.6, "description": 0.4}
 #: How much of the score comes from keywords, from words and from parts of words (cosines in 0..1).
 KEYWORD_WEIGHT, WORD_WEIGHT, PART_WEIGHT = 1.0, 4.0, 3.0
+#: The same of the nearness of meanings, where there are embeddings; texts that have nothing in common are so near.
+MEANING_WEIGHT, UNRELATED = 8.0, 0.15
 #: An example is one short text, so that a shared word makes it near by chance.
 EXAMPLE_TRUST = 0.5
 #: A score of one over the next niche makes that niche about e**SHARPNESS times likelier.
@@ -80,14 +83,15 @@ class Classifier(Protocol):
 def load_classifier(settings: Classification) -> Classifier:
     """The trained model of `settings.model`, else the matcher on `settings.niches` or the niches that come with reelscope.
 
-    Raises UsageError for a model, and with file and line for a niches file, that cannot be used.
+    Raises UsageError for a model or embeddings, and with file and line for a niches file, that cannot be used.
     """
     if settings.model:
         from tasks.classification.model import NicheModel
 
-        return NicheModel.load(settings.model, settings.min_confidence)
+        return NicheModel.load(settings.model, settings.min_confidence, settings.embeddings)
     asked = settings.min_confidence
-    return NicheMatcher(niches_of(settings), MATCHER_CONFIDENCE if asked is None else asked)
+    embeddings = load_embeddings(settings.embeddings) if settings.embeddings else None
+    return NicheMatcher(niches_of(settings), MATCHER_CONFIDENCE if asked is None else asked, embeddings)
 
 
 class NicheMatcher:
@@ -96,14 +100,19 @@ class NicheMatcher:
     Everything is fitted on the niches alone. Score of a niche = keyword hits (weighted by field and rarity, with
     diminishing returns) + cosine of its words and word pairs + cosine of its four-letter word parts, which find
     inflected and joined forms. Confidence = softmax over the scores and a constant for "none of these".
+
+    With embeddings, how near the meanings of text and niche are takes the place of both cosines.
     """
 
-    def __init__(self, niches: NicheSet, min_confidence: float) -> None:
+    def __init__(self, niches: NicheSet, min_confidence: float, embeddings: Embeddings | None = None) -> None:
         self.niches = niches
         self.min_confidence = min_confidence
         identity = f"matcher {MATCHER_VERSION} {niches.identity} {min_confidence}"
+        if embeddings is not None:
+            identity += f" {embeddings.id.hash}"
         self.identity = hashlib.sha256(identity.encode()).hexdigest()
         self._keywords = Keywords.of([(niche.name, *niche.keywords) for niche in niches.niches])
+        self._meanings = _Nearness(niches, embeddings) if embeddings is not None else None
         self._words = _Cosine([_documents(niche) for niche in niches.niches], _words_and_pairs)
         self._parts = _Cosine([[normalise(" ".join(niche.keywords))] for niche in niches.niches], _parts)
 
@@ -111,19 +120,22 @@ class NicheMatcher:
         """Niches of a batch; a video without any evidence has neither niche nor confidence nor runner-up."""
         if not videos:
             return []
-        scores = self.scores([text_of(video) for video in videos])
+        scores = self.scores([text_of(video) for video in videos], videos)
         weights = np.expm1(SHARPNESS * scores)  # nothing for a niche without evidence, however many niches there are
         confidences = weights / (np.expm1(SHARPNESS * NONE_SCORE) + weights.sum(axis=1, keepdims=True))
         return [self._niche(row, confidence) for row, confidence in zip(scores, confidences, strict=True)]
 
-    def scores(self, texts: Sequence[VideoText]) -> Scores:
-        """Evidence for every niche, float64 [videos, niches], 0 where there is none."""
+    def scores(self, texts: Sequence[VideoText], videos: Sequence[Metadata]) -> Scores:
+        """Evidence for every niche, float64 [videos, niches], 0 where there is none. texts: of the videos."""
         hits = sum(
             weight * self._keywords.found([getattr(text, field) for text in texts])
             for field, weight in FIELD_WEIGHTS.items()
         )
         # diminishing returns: the tenth keyword says less than the first
         keyword_scores = np.log1p(hits @ self._keywords.says)
+        if self._meanings is not None:
+            near: Scores = KEYWORD_WEIGHT * keyword_scores + MEANING_WEIGHT * self._meanings.to(texts, videos)
+            return near
         words = self._words.to([text.all for text in texts])
         parts = self._parts.to([text.short for text in texts])
         total: Scores = KEYWORD_WEIGHT * keyword_scores + WORD_WEIGHT * words + PART_WEIGHT * parts
@@ -138,6 +150,27 @@ class NicheMatcher:
             return Niche(niche=None, confidence=confidence, runner_up=self.niches.names[first])
         runner_up = self.niches.names[second] if scores[second] > 0 else None
         return Niche(niche=self.niches.names[first], confidence=confidence, runner_up=runner_up)
+
+
+class _Nearness:
+    """How much nearer the meaning of a video is to a niche than any two texts are: 0..1 [videos, niches]."""
+
+    def __init__(self, niches: NicheSet, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+        said = [
+            [f"{niche.name}. {niche.description}", ", ".join(niche.keywords)[:TEXT_CHARS], *niche.examples]
+            for niche in niches.niches
+        ]
+        self._firsts = np.cumsum([0, *map(len, said)])[:-1]
+        self._documents = embeddings.of([document for documents in said for document in documents]).T
+
+    def to(self, texts: Sequence[VideoText], videos: Sequence[Metadata]) -> Scores:
+        # links and platform words alone mean nothing
+        means = [any(token not in _STOP_WORDS for token in text.all.split()) for text in texts]
+        said = [said_of(video) if meant else "" for video, meant in zip(videos, means, strict=True)]
+        nearest = np.maximum.reduceat(self._embeddings.of(said) @ self._documents, self._firsts, axis=1)
+        above: Scores = np.maximum(0.0, nearest.astype(np.float64) - UNRELATED) / (1 - UNRELATED)
+        return above
 
 
 class _Cosine:

@@ -22,8 +22,10 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.preprocessing import normalize
 
+from tasks.classification.embeddings import Embeddings, Meanings, said_of
 from tasks.classification.keywords import Keywords
 from tasks.classification.niches import load_niches
+from tasks.classification.scores import Floats
 from tasks.classification.shape import shapes
 from tasks.classification.text import normalise
 from tasks.records import Metadata
@@ -33,7 +35,7 @@ TOPICS = Path(__file__).with_name("topics.yaml")
 FIELDS = ("title", "tags", "uploader", "description")
 #: What a topic's keyword counts for by where it stands, in the topics of the whole.
 TOPIC_WEIGHTS = {"title": 1.0, "tags": 0.5, "uploader": 1.0, "description": 0.3}
-WORDS_WEIGHT, TOPICS_WEIGHT, SHAPE_WEIGHT = 1.0, 1.0, 0.3
+WORDS_WEIGHT, TOPICS_WEIGHT, SHAPE_WEIGHT, MEANING_WEIGHT = 1.0, 1.5, 0.3, 1.0
 #: Channels that must use a word, of a training set that names channels.
 MIN_CHANNELS = 2
 #: A description says at its start what the video is.
@@ -47,10 +49,11 @@ _JOINED = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 @dataclass(frozen=True)
 class Texts:
-    """Normalised text of videos by field; fields that the model was not trained on are empty."""
+    """Normalised text of videos by field; fields that the model was not trained on are empty. meanings: embeddings."""
 
     by_field: Mapping[str, list[str]]
     shapes: NDArray[np.float64]
+    meanings: Meanings | None = None  # [videos, size]
 
     @property
     def whole(self) -> list[str]:
@@ -58,10 +61,10 @@ class Texts:
 
     def of(self, rows: NDArray[np.int64]) -> Texts:
         chosen = {name: [said[row] for row in rows] for name, said in self.by_field.items()}
-        return Texts(chosen, self.shapes[rows])
+        return Texts(chosen, self.shapes[rows], None if self.meanings is None else self.meanings[rows])
 
 
-def read(videos: Sequence[Metadata], fields: Sequence[str] = FIELDS) -> Texts:
+def read(videos: Sequence[Metadata], fields: Sequence[str] = FIELDS, embeddings: Embeddings | None = None) -> Texts:
     """The text of `fields`; `categories` is never read, it may be the label itself."""
     readers: dict[str, Callable[[Metadata], str]] = {
         "title": lambda video: video.title,
@@ -72,7 +75,13 @@ def read(videos: Sequence[Metadata], fields: Sequence[str] = FIELDS) -> Texts:
     by_field = {
         name: [normalise(readers[name](video)) if name in fields else "" for video in videos] for name in FIELDS
     }
-    return Texts(by_field, shapes(videos))
+    meanings = None
+    if embeddings is not None:
+        whole = zip(*by_field.values(), strict=True)
+        meanings = embeddings.of(
+            [said_of(video) if any(said) else "" for video, said in zip(videos, whole, strict=True)]
+        )
+    return Texts(by_field, shapes(videos), meanings)
 
 
 def head(description: str) -> str:
@@ -103,14 +112,14 @@ class Features:
         fields = tuple(name for name, said in texts.by_field.items() if any(said))
         return cls(fields, tuple(counter.get_feature_names_out()[kept]), rarity, topics())
 
-    def of(self, texts: Texts) -> sparse.csr_matrix:
-        """[videos, features]; a row does not depend on the others."""
-        blocks = [
-            WORDS_WEIGHT * self.words(texts),
-            sparse.csr_matrix(TOPICS_WEIGHT * self.shares(texts)),
-            sparse.csr_matrix(SHAPE_WEIGHT * texts.shapes),
-        ]
-        return sparse.hstack(blocks).tocsr()
+    def of(self, texts: Texts) -> tuple[sparse.csr_matrix, Floats]:
+        """[videos, features], all of them, and topics and shape alone; a row does not depend on the others."""
+        shares = self.shares(texts)
+        dense = [TOPICS_WEIGHT * shares, SHAPE_WEIGHT * texts.shapes]
+        if texts.meanings is not None:
+            dense.append(MEANING_WEIGHT * texts.meanings)
+        whole = sparse.hstack([WORDS_WEIGHT * self.words(texts), sparse.csr_matrix(np.hstack(dense))])
+        return whole.tocsr(), np.hstack([shares, texts.shapes])
 
     def words(self, texts: Texts) -> sparse.csr_matrix:
         """Sublinear TF-IDF, rows of length 1."""
@@ -122,7 +131,11 @@ class Features:
     @cached_property
     def _counter(self) -> CountVectorizer:
         # the vectorizer refuses an empty vocabulary, which very few videos may have; NUL is in no text
-        return CountVectorizer(analyzer=_words_and_pairs, vocabulary=list(self.vocabulary) or ["\0"])
+        vocabulary = list(self.vocabulary) or ["\0"]
+        known = frozenset(vocabulary)  # the counter takes its time over what it does not know
+        return CountVectorizer(
+            analyzer=lambda text: filter(known.__contains__, _words_and_pairs(text)), vocabulary=vocabulary
+        )
 
     def shares(self, texts: Texts) -> NDArray[np.float64]:
         """Topics of each field and of all, as shares of what is said of any; 0 where nothing is."""

@@ -15,9 +15,11 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
-from sklearn.linear_model import LogisticRegression
 
+from tasks.classification.embeddings import Embeddings, EmbeddingsId, identify, load_embeddings
 from tasks.classification.features import Features, Texts, read
+from tasks.classification.forest import Forest
+from tasks.classification.guess import Guess
 from tasks.classification.scores import Floats, Scores, softmax
 from tasks.errors import UsageError
 from tasks.records import Metadata, Niche, Record
@@ -33,10 +35,11 @@ class Card(Record):
     """What a model file says of itself.
 
     scores: by cross-validation grouped by channel. threshold: the confidence below which it abstains, chosen there for
-    `precision`; accepted: share of videos above it. temperature: of the softmax over its logits.
+    `precision`; accepted: share of videos above it. temperature: of the softmax over its logits. embeddings: that it was
+    trained with, and that it needs.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     niches: tuple[str, ...]
     fields: tuple[str, ...]
     data_hash: str
@@ -48,23 +51,30 @@ class Card(Record):
     accepted: float
     temperature: float
     versions: dict[str, str | None]
+    embeddings: EmbeddingsId | None = None
 
 
 class NicheModel:
     """A Classifier, safe to use from several threads."""
 
     def __init__(
-        self, card: Card, features: Features, classifier: LogisticRegression, min_confidence: float | None = None
+        self,
+        card: Card,
+        features: Features,
+        guess: Guess,
+        min_confidence: float | None = None,
+        embeddings: Embeddings | None = None,
     ) -> None:
-        self.card, self.features, self._classifier = card, features, classifier
+        self.card, self.features, self._guess, self._embeddings = card, features, guess, embeddings
         self.min_confidence = card.threshold if min_confidence is None else min_confidence
         self.identity = ""  # until it lies in a file
 
     @classmethod
-    def load(cls, path: str, min_confidence: float | None = None) -> NicheModel:
+    def load(cls, path: str, min_confidence: float | None = None, embeddings: str | None = None) -> NicheModel:
         """Raises UsageError for a file that is no model, is of another version, or holds what is not to be trusted.
 
-        min_confidence: in place of the model's own threshold.
+        min_confidence: in place of the model's own threshold. embeddings: folder of those that it was trained with;
+        a model that was trained without leaves them alone.
         """
         from skops import io as skops
 
@@ -77,12 +87,15 @@ class NicheModel:
                     f"model {path}: it holds types that are not trusted ({', '.join(strange[:3])}); not loaded"
                 )
             state = skops.loads(content, trusted=[])
-            features, classifier = Features.restored(state["features"]), state["classifier"]
+            features, guess = (
+                Features.restored(state["features"]),
+                Guess(state["linear"], Forest.restored(state["forest"])),
+            )
         except (KeyError, ValueError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
             raise UsageError(f"model {path}: damaged ({type(error).__name__}: {error}); train it again") from None
-        if type(classifier) is not LogisticRegression or len(classifier.classes_) != len(card.niches):
+        if not guess.sound(len(card.niches)):
             raise UsageError(f"model {path}: not what `reelscope train` writes; train it again")
-        model = cls(card, features, classifier, min_confidence)
+        model = cls(card, features, guess, min_confidence, _embeddings(card, path, embeddings))
         model.identity = identity_of(content, model.min_confidence)
         return model
 
@@ -90,7 +103,8 @@ class NicheModel:
         """Write the file whole, or raise UsageError."""
         from skops import io as skops
 
-        content, state = io.BytesIO(), {"features": self.features.state(), "classifier": self._classifier}
+        guess, content = self._guess, io.BytesIO()
+        state = {"features": self.features.state(), "linear": guess.linear, "forest": guess.forest.state()}
         skops.dump(state, content, compression=zipfile.ZIP_DEFLATED)
         with zipfile.ZipFile(content, "a") as archive:
             archive.writestr(CARD, self.card.model_dump_json(indent=1))
@@ -106,7 +120,7 @@ class NicheModel:
         """A video in whose text nothing is known has neither niche nor confidence nor runner-up."""
         if not videos:
             return []
-        texts = read(videos, self.card.fields)
+        texts = read(videos, self.card.fields, self._embeddings)
         probabilities = self.probabilities(texts)
         return [
             self._niche(row) if said else Niche(niche=None, confidence=None, runner_up=None)
@@ -115,9 +129,7 @@ class NicheModel:
 
     def probabilities(self, texts: Texts) -> Floats:
         """[videos, niches], in the order of the card."""
-        scores = np.asarray(self._classifier.decision_function(self.features.of(texts)))
-        logits = scores if scores.ndim == 2 else np.column_stack([np.zeros(len(scores)), scores])
-        return softmax(logits, self.card.temperature)
+        return softmax(self._guess.logits(self.features, texts), self.card.temperature)
 
     def _niche(self, probabilities: Floats) -> Niche:
         first, second = (int(index) for index in np.argsort(-probabilities, kind="stable")[:2])
@@ -145,6 +157,23 @@ def card_of(content: bytes, path: str) -> Card:
                 f"model {path}: trained with {name} {card.versions.get(name)}, here is {here[name]}; train it again"
             )
     return card
+
+
+def _embeddings(card: Card, path: str, folder: str | None) -> Embeddings | None:
+    """Those that the model was trained with, None for none. Raises UsageError for no folder, or another one."""
+    wanted = card.embeddings
+    if wanted is None:
+        return None
+    if folder is None:
+        raise UsageError(
+            f"model {path}: trained with the embeddings {wanted.name}; say where they are: --set classification.embeddings=FOLDER"
+        )
+    if identify(folder).hash != wanted.hash:
+        raise UsageError(
+            f"model {path}: trained with other embeddings ({wanted.name} {wanted.hash[:8]}) than those of {folder} "
+            f"({identify(folder).hash[:8]}); give the same, or train it again"
+        )
+    return load_embeddings(folder)
 
 
 def identity_of(content: bytes, min_confidence: float) -> str:

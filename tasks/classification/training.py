@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
 
+from tasks.classification.embeddings import Embeddings
 from tasks.classification.features import Features, Texts, read
+from tasks.classification.forest import Forest
+from tasks.classification.guess import Guess
 from tasks.classification.labels import Labelled, data_hash
 from tasks.classification.model import Card, NicheModel, library_versions
 from tasks.classification.scores import (
@@ -33,14 +36,14 @@ STRENGTH = 3.0
 FOLDS = 5
 
 
-def train(videos: Sequence[Labelled], precision: float) -> NicheModel:
+def train(videos: Sequence[Labelled], precision: float, embeddings: Embeddings | None = None) -> NicheModel:
     """A calibrated model. precision: share of right niches that the threshold is chosen for, on videos not trained on.
 
     Raises UsageError where no threshold reaches the precision.
     """
     niches, truth = np.unique([video.niche for video in videos], return_inverse=True)
     _, channels = np.unique([video.channel for video in videos], return_inverse=True)
-    texts = read([video.metadata for video in videos])
+    texts = read([video.metadata for video in videos], embeddings=embeddings)
     logits, folds = held_out(texts, truth, channels, len(niches), seed=0)
     probabilities = calibrated(truth, logits, folds)
     right, sure = probabilities.argmax(axis=1) == truth, probabilities.max(axis=1)
@@ -54,7 +57,7 @@ def train(videos: Sequence[Labelled], precision: float) -> NicheModel:
     temperature = temperature_of(truth, logits)
     final = softmax(logits, temperature)
     threshold = threshold_of(final.argmax(axis=1) == truth, final.max(axis=1), precision) or threshold
-    features, classifier = fit(texts, truth, channels)
+    features, guess = fit(texts, truth, channels)
     card = Card(
         niches=tuple(map(str, niches)),
         fields=features.fields,
@@ -67,15 +70,18 @@ def train(videos: Sequence[Labelled], precision: float) -> NicheModel:
         accepted=round(float((final.max(axis=1) >= threshold).mean()), 4),
         temperature=temperature,
         versions=library_versions(),
+        embeddings=embeddings.id if embeddings else None,
     )
-    return NicheModel(card, features, classifier)
+    return NicheModel(card, features, guess, embeddings=embeddings)
 
 
-def fit(texts: Texts, truth: Indices, channels: Indices) -> tuple[Features, LogisticRegression]:
-    """Features and classifier of all videos given."""
+def fit(texts: Texts, truth: Indices, channels: Indices) -> tuple[Features, Guess]:
+    """Features and classifiers of all videos given."""
     features = Features.fitted(texts, np.unique(channels, return_inverse=True)[1])
-    classifier = LogisticRegression(C=STRENGTH, max_iter=500)
-    return features, classifier.fit(features.of(texts), truth, sample_weight=weights_of(truth, channels))
+    weights = weights_of(truth, channels)
+    whole, dense = features.of(texts)
+    linear = LogisticRegression(C=STRENGTH, max_iter=500).fit(whole, truth, sample_weight=weights)
+    return features, Guess(linear, Forest.fitted(dense, np.searchsorted(linear.classes_, truth), weights))
 
 
 def weights_of(truth: Indices, channels: Indices) -> Floats:
@@ -99,16 +105,10 @@ def held_out(
     """Logits [videos, niches] of models that did not see the video's channel, and the fold of each video."""
     logits, folds = np.full((len(truth), niches), -np.inf), np.zeros(len(truth), dtype=np.int64)
     for number, (seen, unseen) in enumerate(splits(truth, channels, seed)):
-        features, classifier = fit(texts.of(seen), truth[seen], channels[seen])
-        logits[np.ix_(unseen, classifier.classes_)] = logits_of(classifier, features, texts.of(unseen))
+        features, guess = fit(texts.of(seen), truth[seen], channels[seen])
+        logits[np.ix_(unseen, guess.classes)] = guess.logits(features, texts.of(unseen))
         folds[unseen] = number
     return logits, folds
-
-
-def logits_of(classifier: LogisticRegression, features: Features, texts: Texts) -> Floats:
-    """[videos, classes], also of two classes, for which scikit-learn gives one column."""
-    scores = np.asarray(classifier.decision_function(features.of(texts)))
-    return scores if scores.ndim == 2 else np.column_stack([np.zeros(len(scores)), scores])
 
 
 def calibrated(truth: Indices, logits: Floats, folds: NDArray[np.int64]) -> Floats:
