@@ -26,8 +26,8 @@ def check(every: Settings) -> None:
     """Raises UsageError for a niches file, a model, embeddings or corrections that cannot be used; nothing is made."""
     settings = every.classification
     read_corrections(settings.corrections)
-    for folder in {settings.embeddings, every.analysis.embeddings} - {None}:
-        check_folder(str(folder))
+    for folder in filter(None, (settings.embeddings, every.analysis.embeddings)):
+        check_folder(folder)
     if settings.model:
         from tasks.classification.classifier import load_classifier
 

@@ -185,12 +185,12 @@ def spread_meanings(meanings: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Videos without a hook are put on the mean, where it pulls them nowhere.
     """
-    said = meanings.any(axis=1)
+    said: NDArray[np.bool_] = np.asarray(meanings.any(axis=1))
     if not said.any():
         return np.zeros((len(meanings), 0), dtype=np.float32)
     centred = np.where(said[:, None], meanings - meanings[said].mean(axis=0), 0).astype(np.float32)
     length = float(np.sqrt((centred[said].astype(np.float64) ** 2).sum(axis=1).mean()))
-    spread: NDArray[np.float32] = centred / max(length, np.finfo(np.float32).tiny)
+    spread: NDArray[np.float32] = centred / (length or 1.0)
     return spread
 
 

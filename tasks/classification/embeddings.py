@@ -52,7 +52,7 @@ class SentenceModel:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             self._model = SentenceTransformer(
                 str(folder), local_files_only=True, model_kwargs={"use_safetensors": True}, trust_remote_code=False

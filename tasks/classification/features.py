@@ -117,7 +117,7 @@ class Features:
         shares = self.shares(texts)
         dense = [TOPICS_WEIGHT * shares, SHAPE_WEIGHT * texts.shapes]
         if texts.meanings is not None:
-            dense.append(MEANING_WEIGHT * texts.meanings)
+            dense.append(MEANING_WEIGHT * texts.meanings.astype(np.float64))
         whole = sparse.hstack([WORDS_WEIGHT * self.words(texts), sparse.csr_matrix(np.hstack(dense))])
         return whole.tocsr(), np.hstack([shares, texts.shapes])
 
