@@ -11,7 +11,7 @@ def make(folder: Path, seed: int = 0) -> str:
     """Write the model into `folder`, as sentence-transformers saves them; gives its path."""
     import torch
     from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
     from transformers import BertConfig, BertModel, BertTokenizer
 
     bert = folder / "bert"
@@ -24,6 +24,6 @@ def make(folder: Path, seed: int = 0) -> str:
     BertModel(BertConfig(vocab_size=len(words), max_position_embeddings=64, **size)).save_pretrained(bert)
     BertTokenizer(str(bert / "vocab.txt")).save_pretrained(bert)
     made = folder / "tiny"
-    layers = [word := Transformer(str(bert), max_seq_length=32), Pooling(word.get_word_embedding_dimension())]
+    layers = [word := Transformer(str(bert), max_seq_length=32), Pooling(word.get_embedding_dimension())]
     SentenceTransformer(modules=layers, device="cpu").save(str(made), create_model_card=False)
     return str(made)
