@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from benchmarks.quality import FLOORS, below
 from tasks.evaluation import evaluate, read_truth
 from tasks.schemas import TABLES
 from tasks.tables import Tables
-from tests.conftest import SAMPLES, Home, Ran, copy_samples
+from tests.conftest import ROOT, SAMPLES, Home, Ran, copy_samples
 
 THREE = ("cat-vs-cup", "night-city", "smash-burger")
 
@@ -165,6 +167,15 @@ def test_evaluate_and_report_read_the_tables(story: dict[str, Ran], home: Home) 
     report.unlink()
     assert home.reelscope("report", out).code == 0
     assert report.is_file()
+
+
+def test_the_questions_of_the_readme_are_answered_over_its_tables(story: dict[str, Ran]) -> None:
+    out = Path(story["out"].stdout)
+    asked = [sys.executable, ROOT / "data" / "questions.py", out]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=60).stdout
+    for cluster_id in pd.read_parquet(out / "trends").query("scope == 'niche'").groupby("run_id").cluster_id.last():
+        assert cluster_id in told
+    assert told.count("?") >= 3
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ DESCRIPTION_CHARS = 2000
 #: Bound for the short fields, which hostile metadata could make as long as it likes.
 FIELD_CHARS = 5000
 
-_LINK = re.compile(r"(?:https?://|www\.)\S+|\S+@\S+\.\w+", re.IGNORECASE)
+#: Addresses of e-mail are bounded and without ambiguity: ten thousand @ take no longer than ten thousand letters.
+_LINK = re.compile(r"(?:https?://|www\.)\S+|(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+", re.IGNORECASE)
 _HASHTAG = re.compile(r"#(\w+)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|_+")
 _LATIN_ACCENTS = re.compile("[\u0300-\u036f]")
