@@ -44,26 +44,29 @@ from last full join before using (cluster_id) left join {clusters} c using (clus
 where {asked_niche} order by (last.size is null or before.size is null) desc, abs(share_points) desc, cluster_id
 """
 
-#: How videos open, by how they do: views a day against the median of the niche, among videos whose views are known.
+#: How videos open, by how they do: views a day against the median of the niche, among videos whose views are known. at_least:
+#: the lower end of the 95 % interval of the share (Wilson 1927), low where few videos stand behind it.
 WHICH_HOOK = """
 with videos as (
     select t.niche, t.video_id,
            v.view_count / greatest(date_diff('day', v.published_at, r.started_at), 1) as views_a_day,
-           case when t.first_word_s < 1 then 'voice at once' when t.first_word_s < 3 then 'voice in 3 s'
+           case when t.speech_share is null then 'voice unknown' when t.first_word_s < 1 then 'voice at once' when t.first_word_s < 3 then 'voice in 3 s'
                 else 'no voice in 3 s' end as voice,
-           case when t.first_text_s < 1 then 'text at once' when t.first_text_s < 3 then 'text in 3 s'
+           case when t.text_share is null then 'text unknown' when t.first_text_s < 1 then 'text at once' when t.first_text_s < 3 then 'text in 3 s'
                 else 'no text in 3 s' end as text,
            case when t.first_cut_s < 3 then 'cut in 3 s' else 'no cut in 3 s' end as cut
     from {templates} t join {videos} v using (video_id) join {runs} r on v.run_id = r.run_id
     where v.view_count is not null and v.published_at is not null and t.duration_s is not null
 ), judged as (
-    select *, views_a_day > median(views_a_day) over (partition by niche) as works, count(*) over (partition by niche) as n
+    select *, views_a_day > median(views_a_day) over (partition by niche) as works, count(*) over (partition by niche) as there
     from videos
+), counted as (
+    select niche, voice || ', ' || text || ', ' || cut as opening, count(*) as n, sum(works::int) as above, above / n as p
+    from judged where there >= 2 and {asked} group by niche, opening
 )
-select niche, voice || ', ' || text || ', ' || cut as opening, count(*) as videos,
-       sum(works::int) as above_the_median, round(avg(works::int), 2) as share_above
-from judged where n >= 2 and {asked}
-group by niche, opening order by niche, share_above desc, videos desc, opening
+select niche, opening, n as videos, above as above_the_median, round(p, 2) as share_above,
+       greatest(0, round((p + 1.92 / n - 1.96 * sqrt(p * (1 - p) / n + 0.96 / n ** 2)) / (1 + 3.84 / n), 2)) as at_least
+from counted order by niche, at_least desc, videos desc, opening
 """
 
 QUESTIONS = {

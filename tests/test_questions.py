@@ -91,12 +91,12 @@ def test_which_hook_counts_openings_above_the_median_of_their_niche(asked: dict[
         told = {"view_count": 1000 * (2 if loud else 1) + number, "published_at": NIGHT - timedelta(days=10)}
         videos.append(row | told | {"run_id": "r", "status": "complete"})
         opening = {"first_word_s": 0.2 if loud else None, "first_text_s": 2.0, "first_cut_s": 9.0}
-        templates.append(row | opening | {"duration_s": 20.0})
+        templates.append(row | opening | {"duration_s": 20.0, "speech_share": 0.3, "text_share": 0.3})
     videos[0]["view_count"] = None  # not judged
     out = out_of(tmp_path / "out", videos=videos, templates=templates, runs=[{"run_id": "r", "started_at": NIGHT}])
     assert asked["ask"](out, asked["WHICH_HOOK"]).fetchall() == [
-        ("cooking", "voice at once, text in 3 s, no cut in 3 s", 3, 3, 1.0),
-        ("cooking", "no voice in 3 s, text in 3 s, no cut in 3 s", 4, 0, 0.0),
+        ("cooking", "voice at once, text in 3 s, no cut in 3 s", 3, 3, 1.0, 0.44),
+        ("cooking", "no voice in 3 s, text in 3 s, no cut in 3 s", 4, 0, 0.0, 0.0),
     ]
 
 
