@@ -71,10 +71,12 @@ def text_of(value: Any) -> str | None:
         value = str(value) if abs(value) < 10**MAX_ID else None
     if not isinstance(value, str):
         return None
-    value = value[: 2 * MAX_TEXT]
-    if not value.isascii():
-        value = value.encode("utf-8", "replace").decode("utf-8")  # lone surrogates cannot be written to Parquet
-    return value.strip()[:MAX_TEXT] or None
+    return _writable(value[: 2 * MAX_TEXT]).strip()[:MAX_TEXT] or None
+
+
+def _writable(text: str) -> str:
+    """Without lone surrogates, which cannot be written to Parquet."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def id_of(value: Any) -> str | None:
@@ -86,7 +88,8 @@ def id_of(value: Any) -> str | None:
 def words_of(value: Any) -> tuple[str, ...]:
     """A list of strings, or one string separated by | or ,"""
     if isinstance(value, str):
-        value = value.split("|" if "|" in value else ",")
+        parts = _writable(value).split("|" if "|" in value else ",", MAX_WORDS)[:MAX_WORDS]
+        return tuple(word[:MAX_WORD] for word in map(str.strip, parts) if word)
     if not isinstance(value, (list, tuple)):
         return ()
     return tuple(word[:MAX_WORD] for word in (text_of(item) for item in value[:MAX_WORDS]) if word)
