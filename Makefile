@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 SOURCE ?= data/samples
 OUT ?= out
 
-.PHONY: help install run test lint format bench quality samples deployments clean
+.PHONY: help install run test lint format bench quality fuzz samples deployments clean
 
 help:            ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -37,6 +37,9 @@ quality: $(STAMP) ## what the samples (and ../shared/media, where it is) are rea
 
 bench: $(STAMP)  ## against the design that it replaces, over fifty videos; writes benchmarks/RESULTS.md (BENCH=options)
 	$(BIN)/python -m benchmarks.bench $(BENCH)
+
+fuzz: $(STAMP)   ## 1,000 mutated media files through the pipeline (FUZZ=options), about ten minutes; offending files stay in fuzzed/
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 samples: $(STAMP) ## make data/samples again
 	$(BIN)/python data/make_samples.py

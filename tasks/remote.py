@@ -261,8 +261,12 @@ class RemoteFile:
             raise
 
     def seek(self, at: int, whence: int = 0) -> int:
+        """Below 0 for a place that no file has: an error that FFmpeg understands."""
         with told(self.address):
-            return int(self._file.seek(at, whence))
+            try:
+                return int(self._file.seek(at, whence))
+            except ValueError:
+                return -errno.EINVAL
 
     def tell(self) -> int:
         return int(self._file.tell())

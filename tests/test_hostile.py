@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
 from flows.pools import WorkerPool
 from tasks.errors import MediaError
+from tasks.extraction import decode
 from tasks.extraction.decode import Media
 from tasks.extraction.ocr import OcrChoice
+from tasks.extraction.opening import SourceFile
 from tasks.extraction.speech import SpeechChoice
 from tasks.extraction.video import Job, extract
 from tasks.records import Decoded, StageOutcome
@@ -57,6 +61,43 @@ def test_each_threat_ends_as_it_should(outcomes: dict[str, list[StageOutcome]], 
         decoded = Decoded.model_validate(outcome.result)
         assert 0 < decoded.duration_s <= SETTINGS.limits.duration_s
         assert decoded.sound is None or decoded.sound.duration_s <= SETTINGS.limits.duration_s + 3600
+
+
+@pytest.mark.parametrize("at", [-1, -(2**62)])
+def test_a_place_that_no_file_has_is_an_error_of_ffmpeg_and_none_of_the_disk(tmp_path: Path, at: int) -> None:
+    """A damaged fragment names such places; the OSError was a failure without advice, tried again as if it could pass."""
+    (tmp_path / "any").write_bytes(b"any")
+    with SourceFile(tmp_path / "any") as file:
+        assert file.seek(at) == -errno.EINVAL
+        assert file.read() == b"any"
+
+
+def test_a_stream_that_comes_in_the_midst_costs_no_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyAV 18 flushes it at the end like the others, which it knows since the file was opened, and finds no such stream."""
+    path = hostile.clip(tmp_path / "clip.mkv")
+
+    class Grown:
+        def __init__(self, container: Any) -> None:
+            self._container = container
+
+        def demux(self, streams: list[Any]) -> Iterator[Any]:
+            yield from (packet for packet in self._container.demux(streams) if packet.size)
+            raise IndexError("list index out of range")
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._container, name)
+
+    real = decode.opened
+    whole, _ = frames_of(path)
+    monkeypatch.setattr(decode, "opened", lambda *given: Grown(real(*given)))
+    assert frames_of(path) == (whole, 0)
+
+
+def frames_of(path: Path) -> tuple[int, int]:
+    """Frames, and what was damaged."""
+    with Media(path, SETTINGS.sources, SETTINGS.decode) as media:
+        list(media)
+        return media.frames, media.damaged
 
 
 class Lure:

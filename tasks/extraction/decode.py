@@ -203,12 +203,19 @@ class Media:
         yield from self._heard(self._last_sound(resampler))
 
     def _packets(self, streams: list[Any]) -> Iterator[Any]:
+        open_streams = {stream.index: stream for stream in streams}  # those that were not flushed yet
         try:
-            yield from self._container.demux(streams)
+            for packet in self._container.demux(streams):
+                if not packet.size:
+                    open_streams.pop(packet.stream.index, None)
+                yield packet
+            return
         except av.FFmpegError:  # the rest cannot be read; the flushing packets that demux sends at its end are missing
             self.damaged += 1
-            for stream in streams:
-                yield FlushOf(stream)
+        except IndexError:  # PyAV would flush a stream as well that has come in the midst of the file
+            pass
+        for stream in open_streams.values():
+            yield FlushOf(stream)
 
     def _pictures(self, packet: Any) -> Iterator[Frame]:
         try:
@@ -308,7 +315,10 @@ class FlushOf:
     stream: Any
 
     def decode(self) -> list[Any]:
-        return list(self.stream.codec_context.decode(None))
+        frames = list(self.stream.codec_context.decode(None))
+        for frame in frames:  # a packet of the stream would have told them
+            frame.time_base = self.stream.time_base
+        return frames
 
 
 def skip_loop_filter(media: Media) -> None:

@@ -6,6 +6,7 @@ it may is refused by the decoder before there is memory for it.
 
 from __future__ import annotations
 
+import errno
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ class SourceFile(FileIO):
         except OSError:
             self.failed = True
             raise
+
+    def seek(self, at: int, whence: int = 0, /) -> int:
+        """A place that no file has, as a damaged one names it, is FFmpeg's to judge: its error, and none of the disk."""
+        try:
+            return super().seek(at, whence)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOVERFLOW):
+                raise
+            return -errno.EINVAL
 
 
 def readable(path: Path | str, sources: Sources, content: str | None) -> SourceFile | RemoteFile:
