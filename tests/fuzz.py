@@ -36,7 +36,7 @@ from tests.mutations import MUTATIONS, mutated, spliced
 
 MEDIA = ROOT.parent / "shared" / "media"
 FOLDER_FILES = 250  # of one run
-VIDEO_S = 30.0
+VIDEO_S = 60.0
 WORKER_MB = 1500
 LATE_S = 10.0  # that noticing it, and the end of a worker, may take on a busy machine
 RUN_S = 60.0  # and a run without its videos

@@ -163,6 +163,36 @@ def packed_header(path: Path, megabytes: int) -> None:
     path.write_bytes(box(b"ftyp", b"qt  ", bytes(4), b"qt  ") + box(b"moov", packed))
 
 
+def looping(path: Path, frames: int, fps: float = 25) -> None:
+    """mov: so many frames in four bytes each, all of them the same place of the file."""
+    jpegs(path, [0])
+    content = path.read_bytes()
+    at = content.index(b"stbl") - 4
+    (size,) = struct.unpack_from(">I", content, at)
+    told = content.index(b"stsd") - 4
+    (length,) = struct.unpack_from(">I", content, told)
+    place = content.index(JPEGS[0])
+    tables = (
+        box(b"stts", struct.pack(">IIII", 0, 1, frames, round(1000 / fps))),
+        box(b"stsc", struct.pack(">IIIII", 0, 1, 1, 1, 1)),
+        box(b"stsz", struct.pack(">III", 0, len(JPEGS[0]), frames)),
+        box(b"stco", struct.pack(">II", 0, frames), struct.pack(">I", place) * frames),
+    )
+    grow(path, at, size, box(b"stbl", content[told : told + length], *tables), (b"minf", b"mdia", b"trak", b"moov"))
+    patched(path, b"mdhd", 12, struct.pack(">I", 1000))
+    patched(path, b"edts", -4, b"free")  # it would end with the one frame that there was
+
+
+def grow(path: Path, at: int, size: int, box_now: bytes, parents: Sequence[bytes]) -> None:
+    """Put a box in the place of another, near the end of the file, and tell the boxes that it lies in."""
+    content = path.read_bytes()
+    grown = bytearray(content[:at] + box_now + content[at + size :])
+    for name in parents:
+        start = grown.index(name) - 4
+        struct.pack_into(">I", grown, start, struct.unpack_from(">I", grown, start)[0] + len(box_now) - size)
+    path.write_bytes(grown)
+
+
 def many_tracks(path: Path, tracks: int) -> None:
     """mp4: the same track again and again."""
     content = clip(path, sound=False).read_bytes()
@@ -307,6 +337,8 @@ THREATS = (
     Threat("million-fps.avi", avi_rate(1, 1_000_000, frames=3000), None, kept=True),
     Threat("second-frame-in-30-years.mkv", partial(jpegs, times_ms=[0, 10**12]), "DamagedMedia", kept=True),
     Threat("second-frame-at-the-end-of-time.mkv", partial(jpegs, times_ms=[0, 2**42]), "DamagedMedia", kept=True),
+    Threat("looping.mov", partial(looping, frames=3000), None, kept=True),
+    Threat("looping-for-a-day.mov", partial(looping, frames=10_000, fps=0.1), "TooLong", kept=True),
     Threat("hours-on-end.mkv", rolling(HOUR_MS - 1000, 200), "TooLong", kept=True),
     # sound
     *(
@@ -352,11 +384,7 @@ def referring(path: Path, where: str, alias: bool) -> Path:
     head = bytes(14) + b"\1V" + bytes(26 + 12) + b"\5x.mp4" + bytes(58 + 16) + struct.pack(">HH", 1, 1) + bytes(16)
     entry = box(b"alis", head, place) if alias else box(b"url ", bytes(4), where.encode() + b"\0")
     made = box(b"dref", struct.pack(">II", 0, 1), entry)
-    grown = bytearray(content[:at] + made + content[at + size :])
-    for name in (b"dinf", b"minf", b"mdia", b"trak", b"moov"):
-        start = grown.index(name) - 4
-        struct.pack_into(">I", grown, start, struct.unpack_from(">I", grown, start)[0] + len(made) - size)
-    path.write_bytes(grown)
+    grow(path, at, size, made, (b"dinf", b"minf", b"mdia", b"trak", b"moov"))
     return path
 
 

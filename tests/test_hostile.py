@@ -63,6 +63,21 @@ def test_each_threat_ends_as_it_should(outcomes: dict[str, list[StageOutcome]], 
         assert decoded.sound is None or decoded.sound.duration_s <= SETTINGS.limits.duration_s + 3600
 
 
+def test_a_file_without_end_is_ended_from_outside(tmp_path: Path) -> None:
+    """Four megabytes that say a million frames: decoding goes on for minutes, and for as long as it may."""
+    path = tmp_path / "endless.mov"
+    hostile.looping(path, 1_000_000)
+    pool = WorkerPool("hostile", 1, 4.0, LIMIT_MB)
+    try:
+        (outcome,) = pool.submit(extract, job(path), "decode").result(timeout=60)
+    finally:
+        pool.stop()
+    assert outcome.failure
+    assert (outcome.failure.error_type, outcome.failure.stage) == ("VideoTimeout", "decode")
+    assert "endless.mov" in outcome.failure.message
+    assert "limits.video_s" in outcome.failure.advice
+
+
 @pytest.mark.parametrize("at", [-1, -(2**62)])
 def test_a_place_that_no_file_has_is_an_error_of_ffmpeg_and_none_of_the_disk(tmp_path: Path, at: int) -> None:
     """A damaged fragment names such places; the OSError was a failure without advice, tried again as if it could pass."""

@@ -261,7 +261,7 @@ class Media:
         last_s = self._last_s
         if last_s is None:
             return True
-        if time_s > self.limits.duration_s:
+        if time_s >= self.limits.duration_s:
             if time_s - last_s < BROKEN_CLOCK_S:
                 self.too_long = True
             else:
