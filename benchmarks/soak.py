@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from flows.pools import WorkerPool
+from flows.watch import held_mb
 from tasks.extraction.ocr import OcrChoice
 from tasks.extraction.speech import SpeechChoice
 from tasks.extraction.video import Job, Progress, extract
@@ -32,21 +33,21 @@ MUTATED = 10  # each so many-th file is damaged
 
 @dataclass(frozen=True)
 class Reading:
-    """What the worker holds. uss_mb: memory of its own; rss_mb: with what it shares."""
+    """What the worker holds. held_mb: as `limits.worker_mb` counts it; rss_mb: with the files that it maps."""
 
     files: int
-    uss_mb: float
+    held_mb: float
     rss_mb: float
     descriptors: int
     threads: int
     seconds: float
 
     def __str__(self) -> str:
-        memory = f"{self.uss_mb:8.1f} {self.rss_mb:8.1f}"
+        memory = f"{self.held_mb:8.1f} {self.rss_mb:8.1f}"
         return f"{self.files:5} {memory} {self.descriptors:6} {self.threads:8} {self.seconds:8.0f}"
 
 
-HEADINGS = f"{'files':>5} {'USS MB':>8} {'RSS MB':>8} {'files':>6} {'threads':>8} {'s':>8}"
+HEADINGS = f"{'files':>5} {'held MB':>8} {'RSS MB':>8} {'files':>6} {'threads':>8} {'s':>8}"
 
 
 def who(job: Job, progress: Progress) -> list[StageOutcome]:
@@ -87,15 +88,15 @@ def soak(
             outcomes = pool.submit(extract, job, "decode").result()
             failed += any(outcome.failure for outcome in outcomes)
             pool.forget(extract, job)
-            if number % every == 0 or number == 1:
+            if number % every == 0 or number in (1, files):
                 (told,) = pool.submit(who, job, "decode").result()
                 pool.forget(who, job)
                 assert told.result
                 process = psutil.Process(told.result["pid"])
                 pids.add(process.pid)
-                memory = process.memory_full_info()
-                held = memory.uss / 2**20, memory.rss / 2**20, process.num_fds(), process.num_threads()
-                readings.append(Reading(number, *held, time.monotonic() - began_s))
+                memory = held_mb(process), process.memory_info().rss / 2**20
+                seconds = time.monotonic() - began_s
+                readings.append(Reading(number, *memory, process.num_fds(), process.num_threads(), seconds))
                 tell(readings[-1])
     finally:
         pool.stop()
@@ -124,7 +125,7 @@ def main() -> None:
     first = next(reading for reading in readings if reading.files >= EVERY)
     last = readings[-1]
     print(f"\n{failed} of {last.files} files failed or lost something, as one in {MUTATED} is damaged")
-    print(f"from file {first.files} to {last.files}: {last.uss_mb - first.uss_mb:+.1f} MB of its own", end=", ")
+    print(f"from file {first.files} to {last.files}: {last.held_mb - first.held_mb:+.1f} MB", end=", ")
     print(f"{last.descriptors - first.descriptors:+} open files, {last.threads - first.threads:+} threads")
 
 

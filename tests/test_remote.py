@@ -32,6 +32,7 @@ from tasks.extraction.decode import Frame, Media
 from tasks.identity import identity
 from tasks.listing import paired
 from tasks.records import Texts, Video
+from tasks.remote import RemoteFile
 from tasks.schemas import TABLES
 from tasks.settings import Settings, Sources, load_settings
 from tasks.storage import Storage
@@ -436,6 +437,12 @@ def test_only_allowed_formats_are_read_from_a_store(store: Store) -> None:
     with pytest.raises(Exception, match="good") as error:
         Media(good, Sources(formats=("matroska",)), Settings().decode)
     assert type(error.value).__name__ in ("DamagedMedia", "NotAVideo")
+
+
+def test_a_place_that_no_object_has_is_an_error_of_ffmpeg_and_none_of_the_store(store: Store) -> None:
+    with RemoteFile(put(store, "read/short.mp4", b"short"), SMALL_BLOCKS) as file:
+        assert file.seek(-1) < 0
+        assert file.read() == b"short"
 
 
 def test_an_object_that_goes_or_changes_meanwhile_is_said_so(store: Store, tmp_path: Path) -> None:
