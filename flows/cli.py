@@ -13,6 +13,7 @@ from flows.forking import prepare_forking
 from flows.lines import say
 from tasks.errors import EngineError, ReelscopeError, UsageError
 from tasks.settings import Settings, load_settings
+from tasks.storage import keep_others_out
 from tasks.wording import shown
 
 app = typer.Typer(
@@ -420,6 +421,7 @@ UsageMistake: Any = typer.BadParameter.__mro__[2]
 def main() -> None:
     """The console script: a user's mistake is one line on stderr and exit code 2, never a traceback."""
     command = typer.main.get_command(app)
+    keep_others_out()
     try:
         code = command.main(prog_name="reelscope", standalone_mode=False)
     except UsageMistake as error:

@@ -116,7 +116,7 @@ def end_interrupted(run: Session, server: EmbeddedServer | None, screen: Console
     with _ending:
         run.close()
         if "tables" in run.__dict__:
-            run.ledger.record("interrupted")
+            run.ledger.end("interrupted")
         words = f"Stopped. What was finished is kept in {run.out}; the same command goes on from there."
         screen.print(shown(words), soft_wrap=True, highlight=False, markup=False)
         if server:

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flows import metrics
+from flows.signs import Signs
+from tasks.addresses import masked
 from tasks.records import Failure
+from tasks.tables import Row
 from tasks.versions import versions
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ class Ledger:
     def __init__(self, run: Session) -> None:
         self._run = run
         self._noted: set[str] = set()
+        self.killed = 0  # runs into this OUT that were killed, as far as is known
 
     def note_catalog(self) -> None:
         """Put down what could not be catalogued, and take out what has been mended."""
@@ -66,32 +70,58 @@ class Ledger:
         }
         run.tables.record_failures(failures, healed - failed, run.run_id)
 
+    def begin(self) -> None:
+        """Write the run's row as it begins, and mend those of runs that were killed: they could not say so."""
+        run = self._run
+        signs = Signs(run.tables.storage, run.run_id)
+        signs.give()
+        run.tables.record_run(self._row("running"))
+        rows = run.tables.read("runs").to_pylist()
+        gone = signs.gone({row["run_id"] for row in rows if row["outcome"] == "running"})
+        for row in rows:
+            if row["run_id"] in gone:
+                run.tables.record_run(row | {"outcome": "killed"})
+                signs.take_back(row["run_id"])
+        self.killed = sum(row["outcome"] == "killed" for row in rows) + len(gone)
+
     def record(self, outcome: str) -> None:
         """Write the run's row and metrics: completed, interrupted or failed."""
+        self._run.tables.record_run(self._row(outcome))
+        metrics.write(self._run, outcome)
+
+    def end(self, outcome: str) -> None:
+        """The same for good: no sign of life is expected any more."""
+        self.record(outcome)
+        Signs(self._run.tables.storage, self._run.run_id).take_back()
+
+    def _row(self, outcome: str) -> Row:
+        """What it counts is not known while it runs: should it be killed, nobody would correct the figures."""
         run, counts = self._run, self._run.results.counts
-        run.tables.record_run(
-            {
-                "run_id": run.run_id,
-                "started_at": run.started_at,
-                "finished_at": datetime.now(UTC),
-                "command": run.command,
-                "source": run.source,
-                "outcome": outcome,
-                "videos": run.videos,
-                "done": len(counts.done),
-                "reused": len(counts.reused),
-                "failed": len(counts.failed),
-                "completeness": run.completeness(),
-                "settings": run.settings.model_dump_json(),
-                "versions": json.dumps(versions()),
-                "stage_seconds": json.dumps(
-                    {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}
-                ),
-                "cache_saved_s": counts.cache_saved_s,
-                "gates_saved_s": counts.modelled.gates_saved_s,
-                "model_s_per_video_hour": counts.modelled.s_per_video_hour,
-                "device_busy_share": run.device_busy_share(),
-                "forecast_s": run.forecast_s,
-            }
-        )
-        metrics.write(run, outcome)
+        row = {
+            "run_id": run.run_id,
+            "started_at": run.started_at,
+            "command": run.command,
+            "source": masked(run.source) if run.source else None,  # it was not looked at yet
+            "outcome": outcome,
+            "settings": run.settings.model_dump_json(),
+            "versions": json.dumps(versions()),
+            "forecast_s": run.forecast_s,
+        }
+        if outcome == "running":
+            return row
+        catalogued = run.source is None or "catalog" in run.__dict__  # else the source is what the run failed at
+        return row | {
+            "finished_at": max(datetime.now(UTC), run.started_at),  # a clock that was set back
+            "videos": run.videos if catalogued else None,
+            "done": len(counts.done),
+            "reused": len(counts.reused),
+            "failed": len(counts.failed),
+            "completeness": run.completeness() if catalogued else None,
+            "stage_seconds": json.dumps(
+                {stage: round(seconds, 3) for stage, seconds in sorted(counts.stage_seconds.items())}
+            ),
+            "cache_saved_s": counts.cache_saved_s,
+            "gates_saved_s": counts.modelled.gates_saved_s,
+            "model_s_per_video_hour": counts.modelled.s_per_video_hour,
+            "device_busy_share": run.device_busy_share(),
+        }

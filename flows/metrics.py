@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from flows.signs import Signs
 from tasks.errors import StorageError
 from tasks.storage import Storage
 
@@ -34,8 +35,13 @@ def followed(run: Session) -> Iterator[None]:
 
     def follow() -> None:
         write(run, "running")
+        signs = Signs(run.tables.storage, run.run_id)
         while not ended.wait(EVERY_S):
             write(run, "running")
+            try:
+                signs.give()
+            except StorageError as error:  # who looks for us waits for a while
+                log.warning("%s", error)
 
     following = threading.Thread(target=follow, name="metrics", daemon=True)
     following.start()
@@ -111,6 +117,7 @@ def exposition(run: Session, outcome: str, last: Mapping[str, float]) -> bytes:
     gauge("run_updated_timestamp_seconds", "When this was written.", datetime.now(UTC).timestamp())
     for other in OUTCOMES:
         gauge("run_outcome", "1 for what the run is, or came to.", float(other == outcome), outcome=other)
+    gauge("killed_runs", "Runs into this OUT that were killed.", float(run.ledger.killed))
     for command, seconds in last.items():
         words = "When a run of the command last came to its end, with or without failed videos."
         gauge(LAST.removeprefix("reelscope_"), words, seconds, command=command)

@@ -9,14 +9,16 @@ from contextlib import suppress
 
 from flows.counts import Counts
 from flows.plan import Planned
+from tasks.addresses import local_path
 from tasks.cache import Entry, ResultCache
 from tasks.catalog import failure
-from tasks.errors import StorageError
+from tasks.errors import StorageError, UnreadableSource
 from tasks.keys import EXTRACTION_STAGES, recorded
 from tasks.records import Decoded, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
 from tasks.tables import Row, Tables, VideoRows
 
+CHANGED = "The next run does it again. Move files into the source when they are complete, with one rename."
 RECORDS: dict[str, type[Record]] = {"decode": Decoded, "text": Texts, "speech": Speech}
 
 
@@ -60,6 +62,25 @@ class Results:
         lost = any(outcome.stage == "decode" and outcome.result is None for outcome in last)
         return lost or all(stage in mine for stage in self.missing(planned))
 
+    def believed(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> Sequence[StageOutcome]:
+        """What stages gave, or that it is not known of which content: the file was replaced since it was hashed.
+
+        A file that is gone was whole as long as it was read.
+        """
+        video = planned.video
+        path = local_path(video.location)
+        if path is None or video.mtime_ns is None:
+            return outcomes  # who reads a store compares what it says
+        try:
+            status = path.stat()
+        except OSError:
+            return outcomes
+        if (status.st_size, status.st_mtime_ns) == (video.size_bytes, video.mtime_ns):
+            return outcomes
+        changed = UnreadableSource(f"{video.uri}: the file was changed while the run was under way", CHANGED)
+        lost = failure(video.video_id, video.uri, "decode", changed)
+        return [StageOutcome(stage="decode", result=None, failure=lost, wall_s=0.0, cpu_s=0.0)]
+
     def store(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Put whole results into the cache, each once. Raises StorageError."""
         with self._storing.setdefault(planned.video.video_id, threading.Lock()):
@@ -79,7 +100,7 @@ class Results:
         if not done.cancelled() and done.exception() is None:
             # what cannot be written now is said by `keep`, whose error ends the flow
             with suppress(StorageError):
-                self.store(planned, done.result())
+                self.store(planned, self.believed(planned, done.result()))
 
     def keep(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Put results into the cache as soon as they are there, and all outcomes where publishing finds them."""

@@ -40,7 +40,7 @@ from tasks.extraction.speech import SpeechChoice, choose_speech
 from tasks.keys import EXTRACTION_STAGES
 from tasks.records import StageOutcome
 from tasks.settings import Settings, completed
-from tasks.storage import private_folder
+from tasks.storage import keep_others_out, private_folder
 from tasks.tables import Tables
 from tasks.versions import versions
 
@@ -73,7 +73,7 @@ class Session:
         self.prune = prune
         self.distributed = settings.pools.runner == "ray" and command in ("run", "extract")
         self.settings = distributed.joined(settings) if self.distributed else settings
-        self.started_at = datetime.now(UTC)
+        self.started_at, self._began_s = datetime.now(UTC), time.monotonic()
         self.run_id = f"{self.started_at:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         self.progress: Progress = Progress()
         self.on_work: Callable[[], None] = lambda: None  # called when there is something to compute
@@ -197,8 +197,8 @@ class Session:
 
     @property
     def took_s(self) -> float:
-        """Wall seconds until now."""
-        return (datetime.now(UTC) - self.started_at).total_seconds()
+        """Wall seconds until now, also where the clock was set meanwhile."""
+        return time.monotonic() - self._began_s
 
     def begin(self, planned: Planned) -> Future[list[StageOutcome]]:
         """Queue what of a video is not in the cache; asked twice, it gives the same future.
@@ -236,6 +236,7 @@ class Session:
 
     def keep(self, planned: Planned, outcomes: Sequence[StageOutcome]) -> None:
         """Keep what stages gave; a video that has them all is no longer claimed."""
+        outcomes = self.results.believed(planned, outcomes)
         self.results.keep(planned, outcomes)
         if self.results.settled(planned, outcomes):
             self.claims.release(planned.input_hash)
@@ -359,9 +360,11 @@ def session(
 @contextmanager
 def use(opened: Session) -> Iterator[Session]:
     """Make a session the one that the flows of this block share; record and close it at the end."""
+    keep_others_out()
     token = _active.set(opened)
     outcome = "interrupted"  # also by Prefect's signal of a cancelled run, which is no Exception either
     try:
+        opened.ledger.begin()
         with metrics.followed(opened):
             yield opened
         outcome = "completed"
@@ -371,7 +374,7 @@ def use(opened: Session) -> Iterator[Session]:
     finally:
         _active.reset(token)
         opened.close()
-        opened.ledger.record(outcome)
+        opened.ledger.end(outcome)
 
 
 def current() -> Session:

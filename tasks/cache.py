@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 log = logging.getLogger("reelscope.cache")
 #: Where an entry lies below the cache's folder, and what a writer that was killed leaves beside it; see `_path`.
 ENTRY = re.compile(r"(?P<stage>[a-z]+)/(?P<start>[0-9a-f]{2})/(?P=start)[0-9a-f]{30}(?P<unfinished>\.\d+-\d+\.tmp)?")
+
+
+MAX_ENTRY_BYTES = 256 << 20  # of an hour of video there are some megabytes
 
 
 class Entry(BaseModel):
@@ -129,9 +133,10 @@ class ResultCache:
     def _content(self, path: str) -> bytes | None:
         """What stands in an entry, with one request of a store; None where there is none."""
         if self._folder is not None:
-            if not (self._folder / path).exists():
-                return None
             try:
+                status = (self._folder / path).stat()
+                if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_ENTRY_BYTES:
+                    raise ValueError("not a file, or too large for an entry")
                 return cast(bytes, self._local.read_path(path, _sync=True))  # type: ignore[call-arg]
             except FileNotFoundError:  # another run has pruned it
                 return None

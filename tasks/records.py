@@ -6,13 +6,18 @@ The records are pydantic models: what is read back from a cache is validated, ne
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import base64
+import binascii
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Transition = Literal["cut", "dissolve", "fade"]
 Zone = Literal["top", "middle", "bottom"]
 Status = Literal["complete", "partial", "failed", "classified"]
+#: What a table can hold and analysis can compute with: finite, and no more than any video has.
+Real = Annotated[float, Field(ge=-1e9, le=1e9)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class Record(BaseModel):
@@ -52,18 +57,18 @@ class Video(Record):
 
 
 class Shot(Record):
-    start_s: float
-    end_s: float
+    start_s: Real
+    end_s: Real
     transition: Transition | None  # how the shot begins; None for the first
 
 
 class Box(Record):
     """A rectangle in fractions of the upright frame."""
 
-    x: float
-    y: float
-    width: float
-    height: float
+    x: Real
+    y: Real
+    width: Real
+    height: Real
 
     @property
     def zone(self) -> Zone:
@@ -76,32 +81,32 @@ class TextLine(Record):
 
     text: str
     box: Box
-    confidence: float
+    confidence: Real
 
 
 class OnScreenText(Record):
     """One text while it stays on screen."""
 
     text: str
-    start_s: float
-    end_s: float
+    start_s: Real
+    end_s: Real
     box: Box
-    confidence: float
+    confidence: Real
 
 
 class Span(Record):
-    start_s: float
-    end_s: float
+    start_s: Real
+    end_s: Real
 
 
 class Segment(Record):
     """A spoken segment."""
 
-    start_s: float
-    end_s: float
+    start_s: Real
+    end_s: Real
     text: str
     language: str | None = None
-    confidence: float | None = None
+    confidence: Real | None = None
 
 
 class Visual(Record):
@@ -112,53 +117,71 @@ class Visual(Record):
     motion = mean absolute luma difference per second between neighbouring frames, cuts left out, in [0, 1].
     """
 
-    times_s: tuple[float, ...]
-    brightness: tuple[float, ...]
-    contrast: tuple[float, ...]
-    saturation: tuple[float, ...]
-    colourfulness: tuple[float, ...]
-    sharpness: tuple[float, ...]
-    motion: tuple[float, ...]
+    times_s: tuple[Real, ...]
+    brightness: tuple[Real, ...]
+    contrast: tuple[Real, ...]
+    saturation: tuple[Real, ...]
+    colourfulness: tuple[Real, ...]
+    sharpness: tuple[Real, ...]
+    motion: tuple[Real, ...]
     dominant_colours: tuple[str, ...]  # "#rrggbb", most frequent first
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> Visual:
+        curves = (self.brightness, self.contrast, self.saturation, self.colourfulness, self.sharpness, self.motion)
+        if {len(curve) for curve in curves} != {len(self.times_s)}:
+            raise ValueError("curves of different lengths")
+        return self
 
 
 class Sound(Record):
     """What the ear gets, without words."""
 
-    duration_s: float
-    loudness_db: float | None  # RMS over the whole track in dBFS; None for digital silence
-    silence_share: float
-    music_share: float  # share of the duration that is neither silent nor speech
-    loudness_curve_db: tuple[float, ...]  # one value a second; -90 is the floor
+    duration_s: Real
+    loudness_db: Real | None  # RMS over the whole track in dBFS; None for digital silence
+    silence_share: Real
+    music_share: Real  # share of the duration that is neither silent nor speech
+    loudness_curve_db: tuple[Real, ...]  # one value a second; -90 is the floor
     speech_regions: tuple[Span, ...]  # padded and joined, in the video's clock
 
 
 class Picture(Record):
     """A small image of one moment, for the report."""
 
-    time_s: float
+    time_s: Real
     jpeg_base64: str
+
+    @field_validator("jpeg_base64")
+    @classmethod
+    def _is_jpeg(cls, encoded: str) -> str:
+        try:
+            content = base64.b64decode(encoded, validate=True)
+        except binascii.Error as error:
+            raise ValueError(str(error)) from None
+        if content[:2] != b"\xff\xd8":
+            raise ValueError("not a JPEG")
+        return encoded
 
 
 class Decoded(Record):
     """The result of the decode stage: everything that needs no model of text or speech."""
 
-    duration_s: float
-    width: int  # upright
-    height: int  # upright
-    fps: float | None
+    duration_s: Real
+    width: Count  # upright
+    height: Count  # upright
+    fps: Real | None
     has_audio: bool
-    frames: int
-    damaged_frames: int
+    frames: Count
+    damaged_frames: Count
     shots: tuple[Shot, ...]
     visual: Visual
     sound: Sound | None  # None without an audio stream
     windows: tuple[Span, ...]  # the parts that were sampled for text
-    samples: int  # full frames given to OCR
+    samples: Count  # full frames given to OCR
     pictures: tuple[Picture, ...]
 
     @property
-    def coverage(self) -> float:
+    def coverage(self) -> Real:
         covered = sum(span.end_s - span.start_s for span in self.windows)
         return min(1.0, covered / self.duration_s) if self.duration_s > 0 else 0.0
 
@@ -169,9 +192,9 @@ class Texts(Record):
     engine: str
     model: str
     texts: tuple[OnScreenText, ...]
-    frames: int  # frames read
-    crops: int  # crops seen
-    crops_recognised: int  # crops given to the recogniser; the rest were reused
+    frames: Count  # frames read
+    crops: Count  # crops seen
+    crops_recognised: Count  # crops given to the recogniser; the rest were reused
 
 
 class Speech(Record):
@@ -181,8 +204,8 @@ class Speech(Record):
     model: str
     language: str | None
     segments: tuple[Segment, ...]
-    audio_s: float  # length of the track
-    transcribed_s: float  # what reached the engine
+    audio_s: Real  # length of the track
+    transcribed_s: Real  # what reached the engine
 
 
 class Failure(Record):

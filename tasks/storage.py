@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -149,6 +150,13 @@ class Storage:
                     found[name] = _stamp(info)
         return found
 
+    def modified_s(self, folder: str, suffix: str) -> dict[str, float]:
+        """When each file of a folder was written, in seconds since 1970 by the clock of the disk or store; as `stamps`."""
+        stamps = self.stamps(folder, suffix)
+        if self.folder is not None:
+            return {name: stamp[0] / 1e9 for name, stamp in stamps.items() if isinstance(stamp[0], int)}
+        return {name: stamp[2] for name, stamp in stamps.items() if isinstance(stamp[2], float)}
+
     def lock(self) -> AbstractContextManager[object]:
         """Held while tables are changed, so that two runs into one folder do not lose each other's rows."""
         if self.read_only:
@@ -182,6 +190,12 @@ def _write_whole(target: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def keep_others_out() -> None:
+    """What this process and those below it write from now on is writable by its owner and group at most, whatever the
+    umask is."""
+    os.umask(os.umask(0o077) | stat.S_IWOTH)
 
 
 def private_folder(path: Path) -> Path:

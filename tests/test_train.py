@@ -241,6 +241,36 @@ def test_a_forest_that_leads_out_of_itself_is_not_loaded(field: str, value: int)
         forest.probabilities(seen[:, :2])
 
 
+def test_a_model_whose_arrays_do_not_fit_or_burst_is_not_loaded(model: str, tmp_path: Path) -> None:
+    from skops import io as skops
+
+    with zipfile.ZipFile(model) as archive:
+        card = archive.read(CARD)
+    content = Path(model).read_bytes()
+    sound = skops.loads(content, trusted=[])
+    unfit = {
+        "rarity": {"rarity": sound["features"]["rarity"][:-1]},
+        "subjects": {"subjects": 10**12},
+        "said": {"said": sound["features"]["said"] + 10**9},
+        "vocabulary": {"vocabulary": 7},
+    }
+    for name, change in unfit.items():
+        path = tmp_path / name
+        skops.dump(sound | {"features": sound["features"] | change}, path)
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(CARD, card)
+        with pytest.raises(UsageError, match="damaged"):
+            NicheModel.load(str(path))
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(content)
+    with zipfile.ZipFile(bomb, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("zeros.npy", "w") as member:
+        for _ in range(1100):
+            member.write(bytes(1 << 20))
+    assert bomb.stat().st_size < 4 * len(content) + 2_000_000
+    with pytest.raises(UsageError, match="larger than 1024 MB; not loaded"):
+        NicheModel.load(str(bomb))
+
+
 def test_scores_on_cases_that_are_known() -> None:
     truth = np.repeat([0, 1], 50)
     certain = np.eye(2)[truth]

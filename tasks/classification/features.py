@@ -38,6 +38,7 @@ TOPIC_WEIGHTS = {"title": 1.0, "tags": 0.5, "uploader": 1.0, "description": 0.3}
 WORDS_WEIGHT, TOPICS_WEIGHT, SHAPE_WEIGHT, MEANING_WEIGHT = 1.0, 1.5, 0.3, 1.0
 #: Channels that must use a word, of a training set that names channels.
 MIN_CHANNELS = 2
+MAX_SAYS = 1 << 26  # terms x topics
 #: A description says at its start what the video is.
 HEAD_CHARS = 500
 _BOILERPLATE = re.compile(
@@ -157,6 +158,8 @@ class Features:
 
     @classmethod
     def restored(cls, state: Mapping[str, Any]) -> Features:
+        if not 0 <= state["subjects"] * len(state["terms"]) <= MAX_SAYS:
+            raise ValueError("too many topics")
         says = np.zeros((len(state["terms"]), state["subjects"]))
         says[tuple(state["said"].T)] = state["says"]
         return cls(tuple(state["fields"]), tuple(state["vocabulary"]), state["rarity"], Keywords(state["terms"], says))

@@ -26,6 +26,7 @@ from tasks.records import Metadata, Niche, Record
 from tasks.versions import versions
 
 CARD = "reelscope.json"
+MAX_UNPACKED_BYTES = 1 << 30  # a model of 14 niches has 20 MB
 LIBRARIES = ("reelscope", "scikit-learn", "numpy", "skops")
 #: The model's arrays are of these; another version may compute something else of them.
 STRICT = ("scikit-learn",)
@@ -80,6 +81,10 @@ class NicheModel:
 
         content = _content(path)
         card = card_of(content, path)
+        if _unpacked_bytes(content) > MAX_UNPACKED_BYTES:
+            raise UsageError(
+                f"model {path}: unpacked it would be larger than {MAX_UNPACKED_BYTES >> 20} MB; not loaded"
+            )
         try:
             strange = skops.get_untrusted_types(data=content)
             if strange:
@@ -91,11 +96,17 @@ class NicheModel:
                 Features.restored(state["features"]),
                 Guess(state["linear"], Forest.restored(state["forest"])),
             )
-        except (KeyError, ValueError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # whatever a stranger's arrays make of it
+            if isinstance(error, UsageError):
+                raise
             raise UsageError(f"model {path}: damaged ({type(error).__name__}: {error}); train it again") from None
         if not guess.sound(len(card.niches)):
             raise UsageError(f"model {path}: not what `reelscope train` writes; train it again")
         model = cls(card, features, guess, min_confidence, _embeddings(card, path, embeddings))
+        try:
+            model.classify([Metadata(title="a video")])
+        except Exception as error:  # arrays that do not fit together
+            raise UsageError(f"model {path}: damaged ({type(error).__name__}: {error}); train it again") from None
         model.identity = identity_of(content, model.min_confidence)
         return model
 
@@ -174,6 +185,12 @@ def _embeddings(card: Card, path: str, folder: str | None) -> Embeddings | None:
             f"({identify(folder).hash[:8]}); give the same, or train it again"
         )
     return load_embeddings(folder)
+
+
+def _unpacked_bytes(content: bytes) -> int:
+    """As the archive has it; more than it says of a member is not read of one."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return sum(member.file_size for member in archive.infolist())
 
 
 def identity_of(content: bytes, min_confidence: float) -> str:

@@ -58,6 +58,8 @@ def load_niches(path: Path) -> NicheSet:
         root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         raise UsageError(f"niches file {path}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    except RecursionError:
+        raise UsageError(f"niches file {path}: nested too deeply; write {_FORMAT}") from None
     except OSError as error:
         raise UsageError(f"niches file {path}: {error.strerror}; give an existing YAML file with --niches") from None
     except yaml.YAMLError as error:
