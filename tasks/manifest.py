@@ -90,7 +90,10 @@ def _csv_rows(file: BinaryIO, where: str) -> Iterator[dict[str, Any]]:
     _check(names, where)
     # ids and titles that look like numbers or dates stay text
     texts = dict.fromkeys(COLUMNS & set(names), pa.string())
-    options = csv.ConvertOptions(column_types=texts, include_columns=sorted(texts), strings_can_be_null=True)
+    # a title may be `NA`
+    options = csv.ConvertOptions(
+        column_types=texts, include_columns=sorted(texts), null_values=[""], strings_can_be_null=True
+    )
     parsing = csv.ParseOptions(newlines_in_values=True)
     reading = csv.ReadOptions(block_size=MAX_ROW_BYTES)
     for batch in csv.open_csv(file, convert_options=options, parse_options=parsing, read_options=reading):

@@ -53,8 +53,9 @@ def windows(duration_s: float | None, settings: Sampling) -> tuple[Span, ...]:
 
     With an unknown duration, and where a video goes on for longer than its header said, the first `windows_over_s`.
     """
-    if duration_s is None or duration_s <= settings.windows_over_s:
-        return (Span(start_s=0.0, end_s=settings.windows_over_s),)
+    over_s = max(settings.windows_over_s, 3 * settings.window_s)  # windows that overlap are one
+    if duration_s is None or duration_s <= over_s:
+        return (Span(start_s=0.0, end_s=over_s),)
     middle_s = (duration_s - settings.window_s) / 2
     starts_s = (0.0, middle_s, duration_s - settings.window_s)
     return tuple(Span(start_s=start_s, end_s=start_s + settings.window_s) for start_s in starts_s)
