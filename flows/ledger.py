@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class Ledger:
         if "catalog" not in self._noted:
             self._noted.add("catalog")
             _ = self._run.gone  # before anything is published
-            self._note_failures(self._run.catalog.failures)
+            self._note_failures(self._run.catalog.failures, self._mended())
 
     def note_plan(self) -> None:
         """Count what needs no work, or gets none any more."""
@@ -56,19 +57,23 @@ class Ledger:
                 told["message"] += f" (left alone after {row['attempts']} attempts; `reelscope retry` tries again)"
                 counts.failures.append(Failure(**told))
 
-    def _note_failures(self, failures: Sequence[Failure]) -> None:
-        run, counts = self._run, self._run.results.counts
-        counts.failed |= {failure.video_id for failure in failures if failure.stage == "catalog"}
-        counts.failures += failures
-        failed = {(failure.video_id, failure.stage) for failure in failures}
-        sound = {video.uri for video in run.catalog.videos} - {failure.uri for failure in failures}
+    def _mended(self) -> set[tuple[str, str]]:
+        """What failed in earlier runs, and is in the catalog now without a failure of its own."""
+        run = self._run
+        sound = {video.uri for video in run.catalog.videos} - {failure.uri for failure in run.catalog.failures}
         there = run.tables.read("failures", ["video_id", "uri", "stage"]).to_pylist()
-        healed = {
+        return {
             (row["video_id"], row["stage"])
             for row in there
             if row["stage"] in ("catalog", "metadata") and row["uri"] in sound
         }
-        run.tables.record_failures(failures, healed - failed, run.run_id)
+
+    def _note_failures(self, failures: Sequence[Failure], mended: AbstractSet[tuple[str, str]] = frozenset()) -> None:
+        run, counts = self._run, self._run.results.counts
+        counts.failed |= {failure.video_id for failure in failures if failure.stage == "catalog"}
+        counts.failures += failures
+        failed = {(failure.video_id, failure.stage) for failure in failures}
+        run.tables.record_failures(failures, set(mended) - failed, run.run_id)
 
     def begin(self) -> None:
         """Write the run's row as it begins, and mend those of runs that were killed: they could not say so."""

@@ -180,6 +180,17 @@ def test_what_was_read_of_a_replaced_file_is_kept_for_nobody(tmp_path: Path) -> 
     run.close()
 
 
+def test_a_bad_sidecar_stays_a_failure_until_it_is_mended(tmp_path: Path) -> None:
+    """Noting the plan took out what noting the catalog had put down."""
+    sidecar = tmp_path / "videos" / "night-city.info.json"
+    for content, expected in (("{", ["metadata"]), ("{", ["metadata"]), ("{}", [])):
+        run = opened(tmp_path)
+        sidecar.write_text(content)
+        run.ledger.note_plan()
+        assert run.tables.read("failures")["stage"].to_pylist() == expected
+        run.close()
+
+
 # Disks
 
 
