@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 SOURCE ?= data/samples
 OUT ?= out
 
-.PHONY: help install run test lint format bench quality fuzz samples deployments clean
+.PHONY: help install run test lint format bench quality fuzz samples deployments audit night clean
 
 help:            ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -31,6 +31,13 @@ lint: $(STAMP)   ## format, lint and types, without changing anything
 format: $(STAMP) ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: $(STAMP)  ## known vulnerabilities of what constraints.txt pins; asks PyPI's advisory service
+	@$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip --progress-spinner off \
+		|| { echo 'audit: FAILED: something above is vulnerable, or could not be looked up; the service must be within reach' >&2; exit 1; }
+
+night: $(STAMP)  ## 500 videos, a tenth hostile, while the disk fills up, workers are killed and files change (root; some minutes)
+	$(BIN)/python -m tests.hard_night
 
 quality: $(STAMP) ## what the samples (and ../shared/media, where it is) are read as, against the truth
 	$(BIN)/python -m benchmarks.quality

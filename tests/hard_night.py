@@ -177,7 +177,7 @@ class HardNight:
         said = (self.folder / "stderr").read_text()
         figures = json.loads((self.folder / "stdout").read_text() or "{}") if process.returncode == 0 else {}
         if "Traceback" in said:
-            self.faults.append(f"a traceback: {said.strip().splitlines()[-1]}")
+            self.faults.append("a traceback: " + said[said.index("Traceback") :][:2000])
         tables = {name: pd.read_parquet(self.out / name) for name in TABLES}
         took_s = time.monotonic() - began_s
         last = [line for line in said.strip().splitlines() if line.startswith("reelscope:")][-1:]
