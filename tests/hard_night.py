@@ -121,6 +121,7 @@ class HardNight:
     folder: Path
     number: int
     seed: int = 0
+    command: str = "run"
     nights: list[Night] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     killed: int = 0
@@ -161,7 +162,7 @@ class HardNight:
         self.judge()
 
     def night(self, disturb: Any) -> Night:
-        command = [sys.executable, "-m", "flows", "run", str(self.source), "--out", str(self.out), "--json"]
+        command = [sys.executable, "-m", "flows", self.command, str(self.source), "--out", str(self.out), "--json"]
         command += ["--set", f"cache.dir={self.cache}", *OPTIONS]
         began_s = time.monotonic()
         with (self.folder / "stdout").open("wb") as stdout, (self.folder / "stderr").open("wb") as stderr:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ from tasks.tables import Tables, VideoRows
 from tasks.wording import shown
 from tests.clips import write_clip
 
-few, some = trials(max_examples=20), trials(max_examples=60)
+few, some = trials(max_examples=12), trials(max_examples=50)
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -79,6 +79,7 @@ def manifest(folder: Path, suffix: str, rows: Sequence[dict[str, str]], columns:
     ),
     st.permutations(["uri", "title", "video_id", "other"]),
 )
+@example([{"uri": "NA", "title": "null", "video_id": "NaN", "other": "nan"}], ["uri", "title", "video_id", "other"])
 def test_a_manifest_says_the_same_in_every_format(rows: list[dict[str, str]], columns: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         told = [
@@ -291,7 +292,7 @@ def decodeds(draw: st.DrawFn) -> Decoded:
     )
 
 
-@trials(max_examples=40)
+@trials(max_examples=25)
 @given(decodeds(), spans(), spans(), words)
 def test_whatever_is_valid_becomes_rows_that_a_table_holds(
     decoded: Decoded, texts: list[tuple[float, float]], said: list[tuple[float, float]], written: str
