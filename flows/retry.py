@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.catalog import Catalog, failure, scan
-from tasks.errors import UnreadableSource, UsageError
+from tasks.errors import OutOfBounds, UnreadableSource, UsageError
 from tasks.settings import Sources
 from tasks.tables import Row, Tables
 
@@ -23,8 +23,11 @@ def failed_videos(out: str, sources: Sources, stage: str | None, error_type: str
     source_of = {row["run_id"]: row["source"] for row in tables.read("runs", ["run_id", "source"]).to_pylist()}
     by_source: dict[str, list[Row]] = {}
     for row in failures:
+        source = source_of.get(row["run_id"])
+        if source is None and row["error_type"] == OutOfBounds.__name__:
+            continue  # as a source of its own it would be taken for what the user means
         if stage in (None, row["stage"]) and error_type in (None, row["error_type"]):
-            by_source.setdefault(source_of.get(row["run_id"]) or row["uri"], []).append(row)
+            by_source.setdefault(source or row["uri"], []).append(row)
     catalog = Catalog(max(by_source, key=lambda source: len(by_source[source]), default=out))
     for source, rows in sorted(by_source.items()):
         again, ids = _scan(source, sources, rows), {row["video_id"] for row in rows}

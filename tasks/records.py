@@ -18,6 +18,7 @@ Status = Literal["complete", "partial", "failed", "classified"]
 #: What a table can hold and analysis can compute with: finite, and no more than any video has.
 Real = Annotated[float, Field(ge=-1e9, le=1e9)]
 Count = Annotated[int, Field(ge=0, lt=2**53)]
+Words = Annotated[str, Field(max_length=100_000)]  # of one caption or spoken segment
 
 
 class Record(BaseModel):
@@ -79,7 +80,7 @@ class Box(Record):
 class TextLine(Record):
     """One line of text as read in one frame."""
 
-    text: str
+    text: Words
     box: Box
     confidence: Real
 
@@ -87,7 +88,7 @@ class TextLine(Record):
 class OnScreenText(Record):
     """One text while it stays on screen."""
 
-    text: str
+    text: Words
     start_s: Real
     end_s: Real
     box: Box
@@ -104,7 +105,7 @@ class Segment(Record):
 
     start_s: Real
     end_s: Real
-    text: str
+    text: Words
     language: str | None = None
     confidence: Real | None = None
 

@@ -18,12 +18,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from flows import metrics
 from flows.plan import Plan, planning
+from flows.retry import failed_videos
 from flows.session import Session, use
 from flows.signs import FOLDER, SILENT_S, Signs
 from tasks.cache import Entry, ResultCache
+from tasks.catalog import failure
 from tasks.classification.niches import load_niches
 from tasks.content import ContentHashes
-from tasks.errors import StorageError, UsageError
+from tasks.errors import OutOfBounds, StorageError, UsageError
 from tasks.records import Decoded, StageOutcome, Texts
 from tasks.settings import load_settings
 from tasks.storage import Storage
@@ -305,6 +307,14 @@ def test_a_source_that_is_refused_is_a_failed_run_without_its_secret(tmp_path: P
         _ = run.catalog
     assert outcomes(tmp_path) == {run.run_id: "failed"}
     assert all(b"hunter2" not in path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file())
+
+
+def test_a_retry_opens_nothing_that_the_source_might_not_name(tmp_path: Path) -> None:
+    """The run that wrote the failure is not known: its uri is no source then."""
+    outside = copy_samples(tmp_path / "outside", "night-city") / "night-city.mp4"
+    tables = Tables(str(tmp_path / "out"))
+    tables.record_failures([failure("v", str(outside), "catalog", OutOfBounds("elsewhere"))], set(), "unknown")
+    assert failed_videos(str(tmp_path / "out"), load_settings().sources, None, None).videos == []
 
 
 # Permissions
