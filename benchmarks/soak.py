@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,11 +76,11 @@ def soak(
     folder: Path,
     every: int = EVERY,
     tell: Callable[[Reading], None] = lambda _: None,
-) -> tuple[list[Reading], int]:
-    """The readings of one worker, and how many files failed. Raises RuntimeError where the worker was replaced."""
+) -> tuple[list[Reading], Counter[str]]:
+    """The readings of one worker, and what failed. Raises RuntimeError where the worker was replaced."""
     speech = SpeechChoice("none", "none", "cpu", None)
     pool = WorkerPool("soak", 1, settings.limits.video_s, settings.limits.worker_mb)
-    readings, failed, began_s = [], 0, time.monotonic()
+    readings, failed, began_s = [], Counter[str](), time.monotonic()
     (folder / "videos").mkdir()
     try:
         made = videos(make_seeds(folder / "seeds"), folder / "videos", files, seed=7)
@@ -86,7 +88,7 @@ def soak(
         for number, path in enumerate(made, 1):
             job = Job(f"{number}", str(path), str(path), frozenset({"decode", "text"}), settings, ocr, speech)
             outcomes = pool.submit(extract, job, "decode").result()
-            failed += any(outcome.failure for outcome in outcomes)
+            failed.update(f"{outcome.stage}: {outcome.failure.error_type}" for outcome in outcomes if outcome.failure)
             pool.forget(extract, job)
             if number % every == 0 or number in (1, files):
                 (told,) = pool.submit(who, job, "decode").result()
@@ -116,15 +118,16 @@ def main() -> None:
             from tests.toys import easy
 
             toys = easy.make(folder / "easy")
-            os.environ.update(toys.environment)  # for the worker
+            sys.path.insert(0, str(toys.overlay))  # which the worker takes over
             weights = str(toys.folder)
         settings = load_settings(overrides={"text.weights_dir": weights, "limits.video_s": "120"})
         print(HEADINGS)
         ocr = OcrChoice(chosen.ocr, "soak", "cpu", None)
         readings, failed = soak(chosen.files, settings, ocr, folder, tell=lambda reading: print(reading, flush=True))
-    first = next(reading for reading in readings if reading.files >= EVERY)
-    last = readings[-1]
-    print(f"\n{failed} of {last.files} files failed or lost something, as one in {MUTATED} is damaged")
+    first, last = readings[min(1, len(readings) - 1)], readings[-1]
+    print(
+        f"\nfailures, one in {MUTATED} being damaged: {', '.join(f'{n} {what}' for what, n in failed.items()) or 'none'}"
+    )
     print(f"from file {first.files} to {last.files}: {last.held_mb - first.held_mb:+.1f} MB", end=", ")
     print(f"{last.descriptors - first.descriptors:+} open files, {last.threads - first.threads:+} threads")
 

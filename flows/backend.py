@@ -58,7 +58,8 @@ class Backend:
     def _pool(self, name: str, workers: int, memory_mb: float) -> WorkerPool:
         if self._stopped:
             raise PoolStopped("the run was stopped")
-        return WorkerPool(name, workers, self.settings.limits.video_s, memory_mb)
+        limits, pools = self.settings.limits, self.settings.pools
+        return WorkerPool(name, workers, limits.video_s, memory_mb, pools.jobs_per_worker)
 
     @property
     def _used(self) -> Device | None:

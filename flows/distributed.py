@@ -47,6 +47,7 @@ class Held:
 
     timeout_s: float
     memory_mb: float
+    jobs: int  # after which a process is replaced
 
 
 def connect(address: str) -> None:
@@ -208,7 +209,7 @@ class RayBackend(Backend):
             raise PoolStopped("the run was stopped")
         gpus = 0.0 if name == "cpu" else min(1.0, resources().get("GPU", 0.0))
         cpus = 1.0 if name == "cpu" else 0.0
-        held = Held(self.settings.limits.video_s, memory_mb)
+        held = Held(self.settings.limits.video_s, memory_mb, self.settings.pools.jobs_per_worker)
         return RayPool(name, workers, held, self._spools, cpus, gpus)
 
     def spool_of(self, planned: Planned) -> Path | None:
@@ -237,7 +238,7 @@ def joined(settings: Settings) -> Settings:
 @cache
 def _pool_of_node(held: Held) -> WorkerPool:
     """In a process of Ray: what holds its jobs, one after the other, for as long as the process lives."""
-    return WorkerPool("node", 1, held.timeout_s, held.memory_mb)
+    return WorkerPool("node", 1, held.timeout_s, held.memory_mb, held.jobs)
 
 
 def _on_node(

@@ -73,13 +73,17 @@ class _Order:
 
 
 class WorkerPool:
-    """Processes that are started once and keep their models. `submit` gives the same future for the same job."""
+    """Processes that keep their models. `submit` gives the same future for the same job.
 
-    def __init__(self, name: str, workers: int, timeout_s: float, memory_mb: float = math.inf) -> None:
+    jobs: after which a process is replaced by a new one, for decoders and models leak; 0 is never.
+    """
+
+    def __init__(self, name: str, workers: int, timeout_s: float, memory_mb: float = math.inf, jobs: int = 0) -> None:
         self.name = name
         self.workers = workers
         self.timeout_s = timeout_s
         self.memory_mb = memory_mb
+        self.jobs = jobs
         self._slots = RawArray(_Slot, SLOTS)
         self._free = list(range(SLOTS))
         self._placed: dict[int, _Order] = {}  # by slot
@@ -134,7 +138,7 @@ class WorkerPool:
 
     def _new_pool(self) -> ProcessPool:
         prepare_forking()
-        return ProcessPool(max_workers=self.workers, initializer=_begin, initargs=(self._slots,), context=forking())
+        return ProcessPool(self.workers, self.jobs, initializer=_begin, initargs=(self._slots,), context=forking())
 
     def _queue(self, order: _Order) -> None:
         """Hand an order to the processes; with the lock held."""

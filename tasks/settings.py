@@ -120,6 +120,9 @@ class Pools(Section):
         default="auto",
         description="Ray: HOST:PORT of the cluster's head; auto = the cluster that this machine is part of.",
     )
+    jobs_per_worker: int = Field(
+        default=1000, ge=0, description="Videos after which a worker process is replaced by a new one; 0 = never."
+    )
     ahead: int = Field(default=2, ge=1, le=64, description="Batches that may be decoded ahead of the GPU pool.")
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_what_others_left_in_a_worker_is_not_the_last_ones_fault() -> None:
         assert outcomes[0].result != outcomes[1].result
     finally:
         pool.stop()
+
+
+def test_a_worker_is_replaced_after_its_jobs() -> None:
+    """What decoders and models leak does not add up over a night."""
+    pool = WorkerPool("test", 2, timeout_s=60.0, memory_mb=LIMIT_MB, jobs=3)
+    try:
+        futures = [pool.submit(act, Small(f"v{number}"), "text") for number in range(20)]
+        pids = [outcome.result["pid"] for future in futures for outcome in future.result(timeout=60) if outcome.result]
+    finally:
+        pool.stop()
+    assert len(pids) == 20
+    assert max(Counter(pids).values()) == 3
+    assert len(set(pids)) >= 7
 
 
 def test_a_pool_that_is_stopped_leaves_no_thread(pool: WorkerPool) -> None:
