@@ -183,11 +183,13 @@ class Media:
             if early_s > EARLY_SOUND_S:
                 raise DamagedMedia(f"{self.path}: no picture in the first {EARLY_SOUND_S:.0f} s of sound")
         if self._start_s is None:
-            # where frames are too large, FFmpeg does not tell how large
-            large = (
-                "" if self._video.width else f", or they are larger than limits.pixels allows ({self.limits.pixels})"
+            if self._video.width:
+                raise DamagedMedia(f"{self.path}: not one frame could be decoded")
+            raise DamagedMedia(  # where frames are too large, FFmpeg does not tell how large
+                f"{self.path}: not one frame could be decoded, or they are larger than the {self.limits.pixels} pixels "
+                "that are allowed",
+                f"{DamagedMedia.advice} If its frames are that large, raise limits.pixels with --set.",
             )
-            raise DamagedMedia(f"{self.path}: not one frame could be decoded{large}")
 
     def _decoded(self) -> Iterator[Frame | Chunk]:
         """Frames (in the video's clock) and sound (in the container's clock), as the packets come."""
