@@ -30,9 +30,9 @@ def main(keys: int) -> None:
 def measure(what: str) -> None:
     import fsspec
 
-    from tasks.catalog import scan
-    from tasks.listing import media_at
     from tasks.settings import Sources
+    from tasks.sources.catalog import scan
+    from tasks.sources.listing import media_at
 
     files = fsspec.filesystem("s3", use_listings_cache=False)
     files.ls("reels")  # connected, with what that imports

@@ -14,13 +14,13 @@ from typing import Any
 from flows.plan import Planned, inputs_of
 from flows.results import RECORDS
 from flows.session import Session
-from tasks.catalog import failure
-from tasks.content import ContentHashes
 from tasks.errors import DamagedMedia
 from tasks.extraction.video import Job
 from tasks.keys import EXTRACTION_STAGES
 from tasks.records import StageOutcome
 from tasks.settings import load_settings
+from tasks.sources.catalog import failure
+from tasks.sources.content import ContentHashes
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "data" / "samples"

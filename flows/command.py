@@ -20,9 +20,9 @@ from flows.niches import check
 from flows.progress import Bars
 from flows.server import EmbeddedServer, configured_server, prefect_api
 from flows.session import Session, use
-from tasks.catalog import Catalog
 from tasks.errors import UsageError
 from tasks.settings import Settings
+from tasks.sources.catalog import Catalog
 from tasks.storage import Storage
 from tasks.wording import OneLine, shown
 

@@ -15,12 +15,12 @@ from flows.plan import inputs_of
 from flows.session import Session, looking
 from flows.why import Past, Verdict, classification_verdict, extraction_verdicts
 from tasks.addresses import local_path
-from tasks.catalog import Catalog, scan
-from tasks.content import ContentHashes
 from tasks.errors import UsageError
 from tasks.keys import EXTRACTION_STAGES, TEXT_FIELDS
 from tasks.records import Video
 from tasks.settings import Settings
+from tasks.sources.catalog import Catalog, scan
+from tasks.sources.content import ContentHashes
 from tasks.tables import Row, Tables
 
 COLUMNS = ["video_id", "uri", "status", "run_id", "content_hash", "input_hash", "inputs", "classified_hash"]

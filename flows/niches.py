@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tasks.catalog import Catalog
 from tasks.classification.corrections import read_corrections
 from tasks.classification.embeddings import check_folder
 from tasks.classification.niches import niches_of
@@ -16,6 +15,7 @@ from tasks.keys import TextInputs, digest, text_hash, text_inputs
 from tasks.records import Niche, Video
 from tasks.rows import metadata_row
 from tasks.settings import Classification, Settings
+from tasks.sources.catalog import Catalog
 from tasks.tables import Row, Tables, VideoRows
 
 if TYPE_CHECKING:

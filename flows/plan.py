@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tasks.catalog import Catalog, failure
-from tasks.content import ContentHashes
 from tasks.errors import ReelscopeError, SourceUnreachable, blames_content
 from tasks.keys import EXTRACTION_STAGES, StageInputs, stage_inputs, template_hash
 from tasks.records import Failure, Video
-from tasks.retries import patiently
 from tasks.settings import Limits, Settings
+from tasks.sources.catalog import Catalog, failure
+from tasks.sources.content import ContentHashes
+from tasks.sources.retries import patiently
 from tasks.tables import Tables
 
 

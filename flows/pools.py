@@ -29,9 +29,9 @@ from threadpoolctl import threadpool_limits
 
 from flows.forking import SINGLE, forking, prepare_forking
 from flows.watch import Watch, held_mb
-from tasks.catalog import failure
 from tasks.errors import DeviceLost, MemoryExceeded, PoolStopped, ReelscopeError, VideoTimeout, WorkerDied
 from tasks.records import StageOutcome
+from tasks.sources.catalog import failure
 
 SLOTS = 512  # jobs that are with the processes or next in turn for them; others wait here
 ENDING_S = 0.3  # for a process that has closed its files to be gone

@@ -10,9 +10,9 @@ from flows.outlook import outlook
 from flows.plan import Plan, planning
 from flows.pruning import Gone, gone
 from flows.session import looking
-from tasks.content import ContentHashes
 from tasks.keys import EXTRACTION_STAGES
 from tasks.settings import Settings
+from tasks.sources.content import ContentHashes
 
 SHOWN = 20  # videos that are named one by one
 

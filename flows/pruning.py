@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import PurePosixPath
 
 from tasks.addresses import local_path
-from tasks.catalog import Catalog
-from tasks.manifest import MANIFEST_SUFFIXES
+from tasks.sources.catalog import Catalog
+from tasks.sources.manifest import MANIFEST_SUFFIXES
 from tasks.tables import Row, Tables
 
 STARTED = 15  # characters of a run's id that say when it began

@@ -11,11 +11,11 @@ from flows.counts import Counts
 from flows.plan import Planned
 from tasks.addresses import local_path
 from tasks.cache import Entry, ResultCache
-from tasks.catalog import failure
 from tasks.errors import StorageError, UnreadableSource
 from tasks.keys import EXTRACTION_STAGES, recorded
 from tasks.records import Decoded, Record, Speech, StageOutcome, Texts
 from tasks.rows import pictures_of, video_rows
+from tasks.sources.catalog import failure
 from tasks.tables import Row, Tables, VideoRows
 
 CHANGED = "The next run does it again. Move files into the source when they are complete, with one rename."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tasks.catalog import Catalog, failure, scan
 from tasks.errors import OutOfBounds, UnreadableSource, UsageError
 from tasks.settings import Sources
+from tasks.sources.catalog import Catalog, failure, scan
 from tasks.tables import Row, Tables
 
 

@@ -31,8 +31,6 @@ from flows.results import Results
 from tasks.addresses import local_path
 from tasks.analysis import summary
 from tasks.cache import ResultCache
-from tasks.catalog import Catalog, scan
-from tasks.content import ContentHashes
 from tasks.errors import PoolStopped, UsageError
 from tasks.extraction import video as work
 from tasks.extraction.ocr import OcrChoice, choose_ocr
@@ -40,6 +38,8 @@ from tasks.extraction.speech import SpeechChoice, choose_speech
 from tasks.keys import EXTRACTION_STAGES
 from tasks.records import StageOutcome
 from tasks.settings import Settings, completed
+from tasks.sources.catalog import Catalog, scan
+from tasks.sources.content import ContentHashes
 from tasks.storage import keep_others_out, private_folder
 from tasks.tables import Tables
 from tasks.versions import versions

@@ -24,9 +24,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.addresses import ADVICE, REFUSED, local_path, masked
 from tasks.errors import StorageError, UnreadableSource, UsageError
-from tasks.identity import modified_s
 from tasks.records import Record
-from tasks.remote import as_storage, as_usage, content_of, has, line_of, pages, reach, told
+from tasks.sources.identity import modified_s
+from tasks.sources.remote import as_storage, as_usage, content_of, has, line_of, pages, reach, told
 
 if TYPE_CHECKING:
     from prefect.filesystems import LocalFileSystem

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from tasks.errors import ReelscopeError, StorageError
-from tasks.remote import as_storage, is_s3, line_of, told
+from tasks.sources.remote import as_storage, is_s3, line_of, told
 
 log = logging.getLogger("reelscope.storage")
 

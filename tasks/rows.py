@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from tasks.content import HASH
 from tasks.extraction.template import template_features
 from tasks.keys import digest
 from tasks.records import Decoded, Metadata, Speech, StageOutcome, Status, Texts, Video
+from tasks.sources.content import HASH
 from tasks.tables import Row, VideoRows
 
 R = TypeVar("R", Decoded, Texts, Speech)

@@ -18,9 +18,9 @@ from filelock import FileLock
 
 from tasks.addresses import ADVICE, REFUSED, local_path, masked
 from tasks.errors import StorageError, UnreadableSource, UsageError
-from tasks.identity import modified_s
 from tasks.lease import Lease
-from tasks.remote import as_storage, as_usage, content_of, has, is_s3, reach, told
+from tasks.sources.identity import modified_s
+from tasks.sources.remote import as_storage, as_usage, content_of, has, is_s3, reach, told
 
 Stamp = tuple[object, ...]
 WRITERS = 12

@@ -9,11 +9,11 @@ import pytest
 
 from tasks import keys
 from tasks.cache import Entry, ResultCache
-from tasks.content import ContentHashes
 from tasks.errors import UnreadableSource
 from tasks.keys import EXTRACTION_STAGES, code_digest, stage_inputs, text_hash
 from tasks.records import Metadata, Speech, Texts
 from tasks.settings import Settings, load_settings
+from tasks.sources.content import ContentHashes
 
 TEXTS = Texts(engine="e", model="é", texts=(), frames=1, crops=2, crops_recognised=1)
 ENTRY = Entry(stage="text", result=TEXTS.model_dump(mode="json"), wall_s=1.5, cpu_s=1.0)

@@ -15,11 +15,11 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from tasks.addresses import local_path
-from tasks.catalog import Catalog, scan
 from tasks.errors import UsageError
 from tasks.extraction.decode import Frame, Media
 from tasks.settings import Settings, Sources
-from tasks.sidecar import metadata_of, read_sidecar
+from tasks.sources.catalog import Catalog, scan
+from tasks.sources.sidecar import metadata_of, read_sidecar
 
 SAMPLES = Path(__file__).resolve().parents[1] / "data" / "samples"
 MP4_HEAD = b"\x00\x00\x00\x18ftypmp42" + bytes(64)

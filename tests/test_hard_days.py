@@ -18,16 +18,16 @@ import pytest
 
 from flows.plan import Plan, planning
 from tasks import keys
-from tasks.catalog import failure, scan
-from tasks.content import ContentHashes
 from tasks.errors import DamagedMedia, EngineError, MemoryExceeded, ReelscopeError, SourceUnreachable, blames_content
 from tasks.extraction import opening
 from tasks.extraction.ocr import OcrChoice
 from tasks.extraction.speech import SpeechChoice
 from tasks.extraction.video import Job, extract
 from tasks.records import StageOutcome
-from tasks.retries import passes
 from tasks.settings import Sources, load_settings
+from tasks.sources.catalog import failure, scan
+from tasks.sources.content import ContentHashes
+from tasks.sources.retries import passes
 from tasks.tables import Tables
 from tests.conftest import ROOT, SAMPLES, Home, Ran, copy_samples
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from tasks.catalog import Catalog, scan
-from tasks.content import ContentHashes
 from tasks.errors import UnreadableSource, UsageError
-from tasks.files import open_regular
 from tasks.settings import Sources
-from tasks.sidecar import MAX_ID, MAX_SIDECAR_BYTES, MAX_TEXT, MAX_WORD, MAX_WORDS, read_sidecar
+from tasks.sources.catalog import Catalog, scan
+from tasks.sources.content import ContentHashes
+from tasks.sources.files import open_regular
+from tasks.sources.sidecar import MAX_ID, MAX_SIDECAR_BYTES, MAX_TEXT, MAX_WORD, MAX_WORDS, read_sidecar
 from tests.test_catalog import MP4_HEAD, scan_rows, video
 
 
@@ -314,7 +314,7 @@ def test_a_sidecar_of_100_mb_is_not_read_whole(tmp_path: Path, monkeypatch: pyte
         file.read = lambda size=-1: read.append(len(content := whole(size))) or content  # type: ignore[method-assign,func-returns-value]
         return file
 
-    monkeypatch.setattr("tasks.sidecar.open_regular", opened)
+    monkeypatch.setattr("tasks.sources.sidecar.open_regular", opened)
     with pytest.raises(UnreadableSource, match="larger than"):
         read_sidecar(path, "a")
     assert sum(read) <= MAX_SIDECAR_BYTES + 1

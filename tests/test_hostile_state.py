@@ -22,12 +22,12 @@ from flows.retry import failed_videos
 from flows.session import Session, use
 from flows.signs import FOLDER, SILENT_S, Signs
 from tasks.cache import Entry, ResultCache
-from tasks.catalog import failure
 from tasks.classification.niches import load_niches
-from tasks.content import ContentHashes
 from tasks.errors import OutOfBounds, StorageError, UsageError
 from tasks.records import Decoded, StageOutcome, Texts
 from tasks.settings import load_settings
+from tasks.sources.catalog import failure
+from tasks.sources.content import ContentHashes
 from tasks.storage import Storage
 from tasks.tables import Tables
 from tests.conftest import ROOT, SAMPLES, Home, copy_samples

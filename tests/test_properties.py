@@ -30,12 +30,12 @@ from tasks.extraction.sampling import windows
 from tasks.extraction.vad import BLOCK, SAMPLE_RATE
 from tasks.extraction.windows import GAP, WINDOW, pack
 from tasks.keys import EXTRACTION_STAGES, StageInputs
-from tasks.manifest import read_manifest
 from tasks.parts import table_of
 from tasks.records import Decoded, Metadata, OnScreenText, Segment, Speech, StageOutcome, Texts, Video
 from tasks.schemas import NUMERIC_FEATURES, TABLES
 from tasks.settings import Audio, Sampling, Settings, known_keys, load_settings
-from tasks.sidecar import parse_sidecar, text_of
+from tasks.sources.manifest import read_manifest
+from tasks.sources.sidecar import parse_sidecar, text_of
 from tasks.tables import Tables, VideoRows
 from tasks.wording import shown
 from tests.clips import write_clip

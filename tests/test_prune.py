@@ -10,11 +10,11 @@ import pytest
 
 from flows.pruning import gone
 from flows.session import Session
-from tasks.catalog import scan
 from tasks.errors import UsageError
 from tasks.parts import Parts
 from tasks.schemas import TABLES
 from tasks.settings import Settings, Sources
+from tasks.sources.catalog import scan
 from tasks.tables import Tables, VideoRows
 from tests.conftest import Home, copy_samples
 

@@ -21,20 +21,21 @@ import pytest
 
 from flows.enquiry import why
 from flows.preview import preview
-from tasks import lease, listing, remote
+from tasks import lease
 from tasks.addresses import has_credentials, masked
 from tasks.cache import Entry, ResultCache
-from tasks.catalog import Catalog, scan
-from tasks.content import ContentHashes
 from tasks.errors import NotAVideo, StorageError, UnreadableSource, UsageError
 from tasks.evaluation import evaluate, read_truth
 from tasks.extraction.decode import Frame, Media
-from tasks.identity import identity
-from tasks.listing import paired
 from tasks.records import Texts, Video
-from tasks.remote import RemoteFile
 from tasks.schemas import TABLES
 from tasks.settings import Settings, Sources, load_settings
+from tasks.sources import listing, remote
+from tasks.sources.catalog import Catalog, scan
+from tasks.sources.content import ContentHashes
+from tasks.sources.identity import identity
+from tasks.sources.listing import paired
+from tasks.sources.remote import RemoteFile
 from tasks.storage import Storage
 from tasks.tables import Tables
 from tests import s3_server

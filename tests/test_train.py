@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.niches import Niches
-from tasks.catalog import Catalog
 from tasks.classification.classifier import load_classifier
 from tasks.classification.corrections import read_corrections
 from tasks.classification.forest import Forest
@@ -26,6 +25,7 @@ from tasks.classification.training import splits, train
 from tasks.errors import UsageError
 from tasks.records import Metadata, Video
 from tasks.settings import Classification
+from tasks.sources.catalog import Catalog
 from tasks.tables import Tables
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -15,8 +15,8 @@ from rich.console import Console
 
 from flows import cli, command, enquiry, preview, seeing
 from flows.progress import Bars
-from tasks.catalog import failure
 from tasks.errors import NotAVideo
+from tasks.sources.catalog import failure
 from tasks.wording import MAX_SHOWN, OneLine, markdown, shown
 from tests.clips import write_clip
 from tests.conftest import Home

@@ -16,7 +16,7 @@ import pyarrow.parquet as parquet
 from tasks.classification.niches import MAX_NAME_CHARS, RESERVED_NAMES
 from tasks.errors import UsageError
 from tasks.records import Metadata, Record
-from tasks.sidecar import metadata_of, text_of
+from tasks.sources.sidecar import metadata_of, text_of
 
 #: Of each niche: fewer say nothing, and videos of one channel cannot stand on both sides of a validation.
 MIN_VIDEOS, MIN_CHANNELS = 5, 2

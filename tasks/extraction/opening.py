@@ -15,8 +15,8 @@ import av
 
 from tasks.addresses import local_path
 from tasks.errors import DamagedMedia, NoDecoder, NoPictures, NotAVideo, TooLarge, UnreadableSource
-from tasks.remote import RemoteFile
 from tasks.settings import Limits, Sources
+from tasks.sources.remote import RemoteFile
 
 MOST_STREAMS = 1000  # of a container
 

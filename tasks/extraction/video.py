@@ -11,7 +11,6 @@ from pathlib import Path
 
 import av
 
-from tasks.catalog import failure
 from tasks.errors import DamagedMedia, MediaError, MemoryExceeded, StorageError, TooLong
 from tasks.extraction.audio import AudioMeter, Region
 from tasks.extraction.decode import Chunk, Frame, Media, skip_loop_filter
@@ -26,8 +25,9 @@ from tasks.extraction.transcriber import Transcriber
 from tasks.extraction.vad import load_vad
 from tasks.extraction.visual import VisualMeter
 from tasks.records import Decoded, Failure, Record, StageOutcome
-from tasks.retries import patiently
 from tasks.settings import Settings
+from tasks.sources.catalog import failure
+from tasks.sources.retries import patiently
 
 SHORT_SHARE = 0.9  # of the declared duration; what ends before is said to be cut short
 SHORT_S = 1.0

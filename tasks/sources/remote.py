@@ -18,8 +18,8 @@ import fsspec
 
 from tasks.addresses import ADVICE, REFUSED, has_credentials, is_chained, masked, scheme_of
 from tasks.errors import ReelscopeError, StorageError, UnreadableSource, UsageError
-from tasks.identity import Info, identity
 from tasks.settings import Sources
+from tasks.sources.identity import Info, identity
 
 #: Per scheme, what installs it and with which extra of ours.
 _EXTRAS = {"s3": ("s3fs", "s3"), "s3a": ("s3fs", "s3")}

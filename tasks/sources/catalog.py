@@ -12,14 +12,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tasks.addresses import ADVICE, REFUSED, beside, has_credentials, local_path, masked, suffix_of
-from tasks.bounds import Bounds
 from tasks.errors import DuplicateVideo, OutOfBounds, ReelscopeError, UsageError
-from tasks.folder import escaped, is_utf8, local_file, media_in
-from tasks.found import NAMES, Found
-from tasks.listing import BATCH, READERS, chunked, media_at, remote_file
-from tasks.manifest import MANIFEST_SUFFIXES, ManifestRow, read_manifest
 from tasks.records import Failure, Metadata, Video
 from tasks.settings import Sources
+from tasks.sources.bounds import Bounds
+from tasks.sources.folder import escaped, is_utf8, local_file, media_in
+from tasks.sources.found import NAMES, Found
+from tasks.sources.listing import BATCH, READERS, chunked, media_at, remote_file
+from tasks.sources.manifest import MANIFEST_SUFFIXES, ManifestRow, read_manifest
 from tasks.wording import shown
 
 #: Rows of a manifest that one thread looks at.

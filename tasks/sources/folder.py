@@ -7,13 +7,13 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.bounds import Bounds
 from tasks.errors import NotAVideo, OutOfBounds, ReelscopeError, UnreadableSource
-from tasks.files import open_regular
-from tasks.found import Found
 from tasks.records import Metadata
 from tasks.settings import Sources
-from tasks.sidecar import SIDECAR_SUFFIX, read_sidecar
+from tasks.sources.bounds import Bounds
+from tasks.sources.files import open_regular
+from tasks.sources.found import Found
+from tasks.sources.sidecar import SIDECAR_SUFFIX, read_sidecar
 
 #: First bytes of the containers that we read, for files without a known extension: (offset, bytes).
 SIGNATURES = (

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.errors import UnreadableSource
-from tasks.files import open_regular
 from tasks.records import Metadata
+from tasks.sources.files import open_regular
 
 SIDECAR_SUFFIX = ".info.json"
 MAX_SIDECAR_BYTES = 20_000_000  # yt-dlp's largest, with every format and subtitle, stay below 2 MB

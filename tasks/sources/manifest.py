@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from tasks.addresses import local_path, masked, path_of, suffix_of
 from tasks.errors import UnreadableSource, UsageError
-from tasks.files import open_regular
 from tasks.records import Metadata
-from tasks.remote import as_usage, open_files, told
-from tasks.sidecar import MAX_TEXT, id_of, metadata_of, text_of
+from tasks.sources.files import open_regular
+from tasks.sources.remote import as_usage, open_files, told
+from tasks.sources.sidecar import MAX_TEXT, id_of, metadata_of, text_of
 
 MANIFEST_SUFFIXES = frozenset({".csv", ".jsonl", ".parquet"})
 #: Columns that are read; others may be there.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from tasks.addresses import local_path, masked
 from tasks.errors import UnreadableSource
-from tasks.files import open_regular
 from tasks.records import Video
-from tasks.remote import RemoteFile
-from tasks.retries import passes
 from tasks.settings import Sources
+from tasks.sources.files import open_regular
+from tasks.sources.remote import RemoteFile
+from tasks.sources.retries import passes
 
 log = logging.getLogger("reelscope.sources")
 

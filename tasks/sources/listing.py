@@ -10,14 +10,14 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar
 
 from tasks.addresses import masked, path_of
-from tasks.bounds import Bounds
 from tasks.errors import NotAVideo, OutOfBounds, ReelscopeError, UnreadableSource, UsageError
-from tasks.found import Found
-from tasks.identity import Info, identity, modified_s
 from tasks.records import Metadata
-from tasks.remote import as_usage, is_s3, line_of, open_files, pages, told
 from tasks.settings import Sources
-from tasks.sidecar import MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, parse_sidecar
+from tasks.sources.bounds import Bounds
+from tasks.sources.found import Found
+from tasks.sources.identity import Info, identity, modified_s
+from tasks.sources.remote import as_usage, is_s3, line_of, open_files, pages, told
+from tasks.sources.sidecar import MAX_SIDECAR_BYTES, SIDECAR_SUFFIX, parse_sidecar
 
 READERS = 16  # sidecars, or rows of a manifest, that are asked for at once
 BATCH = 256  # files that are in hand while their sidecars are read
