@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from types import TracebackType
 from typing import Any
 
@@ -55,6 +56,8 @@ def open_files(address: str) -> tuple[Any, str]:
         options = {**kind._get_kwargs_from_urls(address), **_OPTIONS.get(scheme, {})}
         if scheme in _EXTRAS:
             options["config_kwargs"] = _retries()
+        if scheme == "https":
+            options["client_kwargs"] = _secure_client()
         files = kind(**options)
         if scheme in _EXTRAS:
             files.retries = S3FS_TRIES
@@ -66,6 +69,22 @@ def _retries() -> dict[str, Any]:
     if os.environ.get("AWS_MAX_ATTEMPTS") or os.environ.get("AWS_RETRY_MODE"):
         return {}
     return {"retries": {"mode": "standard", "max_attempts": 2}}
+
+
+@cache
+def _secure_client() -> dict[str, Any]:
+    """Settings of aiohttp's client: a server may send it on to another address, but not to one that is not https."""
+    from aiohttp import ClientSession, TraceConfig, TraceRequestRedirectParams
+    from yarl import URL
+
+    async def sent_on(session: ClientSession, context: object, request: TraceRequestRedirectParams) -> None:
+        target = request.response.headers.get("Location") or request.response.headers.get("URI") or ""
+        if request.url.join(URL(target)).scheme != "https":
+            raise ValueError("the server sends on to an address that is not https")
+
+    tracing = TraceConfig()
+    tracing.on_request_redirect.append(sent_on)
+    return {"trace_configs": [tracing]}
 
 
 @contextmanager
