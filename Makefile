@@ -21,7 +21,7 @@ run: $(STAMP)    ## the pipeline over the samples (SOURCE=folder OUT=folder for 
 	$(BIN)/reelscope run $(SOURCE) --out $(OUT)
 
 test: $(STAMP)   ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)   ## format, lint and types, without changing anything
 	$(BIN)/ruff format --check .
