@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,16 @@ def test_three_videos_are_said_to_be_too_few(tmp_path: Path) -> None:
     text = text_of(render_report(build_tables(3, tmp_path, hostile=False)))
     assert "3 videos are too few to find ways of building videos" in text
     assert "1 video is too few to tell ways of building apart" in text
+
+
+@pytest.mark.parametrize(("outcome", "words"), [("killed", "was killed"), ("running", "is under way, or was stopped")])
+def test_a_run_without_an_end_is_said(tmp_path: Path, outcome: str, words: str) -> None:
+    tables = build_tables(3, tmp_path, hostile=False)
+    [*_, last] = tables["runs"].to_pylist()
+    unended = {"run_id": "run-3", "started_at": last["started_at"] + timedelta(days=1), "outcome": outcome}
+    runs = pa.concat_tables([tables["runs"], pa.Table.from_pylist([unended], schema=TABLES["runs"])])
+    text = text_of(render_report({**tables, "runs": runs}))
+    assert f"The run of 23 November 2026, 03:00 UTC {words}" in text
 
 
 def test_classified_videos_without_templates(tmp_path: Path) -> None:

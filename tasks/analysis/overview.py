@@ -83,6 +83,8 @@ def _run_sentence(run: Row) -> str:
     counts = [f"{run[name]:,} {name}" for name in ("done", "reused", "failed") if run[name] is not None]
     what = f": {', '.join(counts)}" if run["videos"] and counts else ""
     name = f"run ({run['command']})" if run["command"] not in (None, "run") else "run"
+    if run["outcome"] == "killed":
+        return f"The {name} of {moment(started)} was killed; the next one goes on from what it finished."
     if finished is None:
         return f"The {name} of {moment(started)} is under way, or was stopped{what}. This is what it has so far."
     took = f" and took {_span((finished - started).total_seconds())}" if started else ""
