@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,9 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ReelscopeError
-from tasks.settings import Sources
-from tasks.sources.remote import RemoteFile
+from tests.conftest import ROOT
 
 CONTENT = b"content" * 100
 
@@ -70,10 +71,9 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, str, list[str]]]:
-    """Addresses of a server with https and of one without, and what the latter was asked for."""
+def servers(tmp_path: Path) -> Iterator[tuple[str, str, list[str], Path]]:
+    """Addresses of a server with https and of one without, what the latter was asked for, and who vouches for the former."""
     key, certified = certificate(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(certified))
     started = []
     for secure in (True, False):
         handler = type("Asked", (Handler,), {"asked": []})
@@ -85,22 +85,39 @@ def servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[s
         threading.Thread(target=server.serve_forever, daemon=True).start()
         started.append((server, handler))
     (secure_server, _), (plain_server, plain_handler) = started
-    yield (
+    secure_address, plain_address = (
         f"https://127.0.0.1:{secure_server.server_port}",
         f"http://127.0.0.1:{plain_server.server_port}",
-        plain_handler.asked,
     )
+    yield secure_address, plain_address, plain_handler.asked, certified
     for server, _ in started:
         server.shutdown()
         server.server_close()
 
 
-def test_a_server_may_send_on_within_https_alone(servers: tuple[str, str, list[str]]) -> None:
-    secure, plain, asked = servers
-    with RemoteFile(f"{secure}/to?{secure}/file", Sources()) as file:
-        assert file.read() == CONTENT
-    with RemoteFile(f"{secure}/to?/file", Sources()) as file:
-        assert file.read() == CONTENT
-    with pytest.raises((ReelscopeError, OSError), match="sends on to an address that is not https"):
-        RemoteFile(f"{secure}/to?{plain}/file", Sources()).read()
+READING = """
+import sys
+from tasks.settings import Sources
+from tasks.sources.remote import RemoteFile
+with RemoteFile(sys.argv[1], Sources()) as file:
+    sys.stdout.buffer.write(file.read())
+"""
+
+
+def read(address: str, certified: Path) -> subprocess.CompletedProcess[bytes]:
+    """In a process of its own: aiohttp reads the certificates once, when it is imported."""
+    environment = {**os.environ, "SSL_CERT_FILE": str(certified)}
+    return subprocess.run(
+        [sys.executable, "-c", READING, address], capture_output=True, env=environment, cwd=ROOT, timeout=120
+    )
+
+
+def test_a_server_may_send_on_within_https_alone(servers: tuple[str, str, list[str], Path]) -> None:
+    secure, plain, asked, certified = servers
+    for within in (f"{secure}/to?{secure}/file", f"{secure}/to?/file"):
+        done = read(within, certified)
+        assert done.stdout == CONTENT, done.stderr.decode()
+    refused = read(f"{secure}/to?{plain}/file", certified)
+    assert refused.returncode == 1
+    assert b"sends on to an address that is not https" in refused.stderr
     assert asked == []
