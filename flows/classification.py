@@ -48,6 +48,7 @@ def classification(
         run.niches.publish()
         if run.command == "classify":
             run.niches.publish_alone(run.run_id)
+            run.ledger.note_niches()
         run.results.counts.classified = len(run.niches.rows)
         return summarise(run, "classification")
 
@@ -57,6 +58,6 @@ def classify_batch(batch: Batch) -> None:
     """Find the niches of a batch; its text is made into vectors at once."""
     run = current()
     videos = [run.niches.by_id[video_id] for video_id in batch.video_ids]
-    for video, niche in zip(videos, run.niches.classifier.classify([video.metadata for video in videos]), strict=True):
+    for video, niche in zip(videos, run.niches.classify(videos), strict=True):
         run.niches.note(video, niche)
     run.progress.advance("classification", len(videos))

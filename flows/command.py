@@ -27,6 +27,7 @@ from tasks.storage import Storage
 from tasks.wording import OneLine, shown
 
 INTERRUPTED = 130
+FAILURES_SHOWN = 50  # lines on the terminal; the table of failures has all
 PATIENCE_S = 3.0  # for a flow to end by itself after Ctrl-C
 _ending = threading.Lock()
 
@@ -87,6 +88,7 @@ def carry_out(
                 # no flow is run, and no server waited for
                 if command == "classify":
                     opened.ledger.note_catalog()
+                    opened.ledger.note_niches()
                 else:
                     opened.ledger.note_plan()
             else:
@@ -188,12 +190,15 @@ def show(figures: dict[str, Any], console: Console) -> None:
         if figures["device_busy_share"] is not None:
             words += f"; the device was busy {figures['device_busy_share']:.0%} of the time"
         console.print(f"{words}; gates saved {figures['gates_saved_s']:.0f} s", highlight=False)
-    for failure in figures["failures"]:
+    failures = figures["failures"]
+    for failure in failures[:FAILURES_SHOWN]:
         console.print(
             f"failed  {failure['stage']}: {shown(failure['message'])}\n        {shown(failure['advice'])}",
             highlight=False,
             markup=False,
         )
+    if len(failures) > FAILURES_SHOWN:
+        console.print(f"{len(failures) - FAILURES_SHOWN:,} more failures are in the table of failures", highlight=False)
     if told := off_by(figures["forecast_s"], figures["took_s"]):
         console.print(told, highlight=False)
     if figures["pruned"]:

@@ -34,6 +34,12 @@ class Ledger:
             _ = self._run.gone  # before anything is published
             self._note_failures(self._run.catalog.failures, self._mended())
 
+    def note_niches(self) -> None:
+        """Count the videos of a run that classifies alone: those that got a niche, and those that had one."""
+        run, counts = self._run, self._run.results.counts
+        counts.done |= run.niches.rows.keys()
+        counts.reused |= run.niches.by_id.keys() - run.niches.rows.keys()
+
     def note_plan(self) -> None:
         """Count what needs no work, or gets none any more."""
         self.note_catalog()

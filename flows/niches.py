@@ -55,10 +55,6 @@ class Niches:
 
     @cached_property
     def by_id(self) -> dict[str, Video]:
-        return {video.video_id: video for video in self._catalog.videos}
-
-    @cached_property
-    def videos(self) -> dict[str, Video]:
         """The catalog by video_id."""
         return {video.video_id: video for video in self._catalog.videos}
 

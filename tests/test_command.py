@@ -223,16 +223,31 @@ def test_classify_opens_no_media(home: Home, tmp_path: Path) -> None:
     videos = pd.read_parquet(tmp_path / "out" / "videos")
     assert list(videos["status"]) == ["classified"] * 3
     assert set(videos["niche"]) == {"comedy", "cooking", "travel"}
-    assert ran.figures["failed"] == 0
+    assert (ran.figures["done"], ran.figures["reused"], ran.figures["failed"]) == (3, 0, 0)
     # a second time, with nothing to do; files that may not be read show that none is hashed or decoded either
     (source / "empty.mp4").touch()
     again = home.reelscope("classify", source, "--out", tmp_path / "out", "--json", "--strict")
     assert again.code == 1
     assert (again.figures["classified"], again.figures["failed"], again.figures["stage_seconds"]) == (0, 1, {})
     assert pd.read_parquet(tmp_path / "out" / "failures")["video_id"].tolist() == ["empty"]
+    assert (again.figures["done"], again.figures["reused"]) == (0, 3)
     assert not list((home.folder / "cache").rglob("spool/*"))
     hashed = home.folder / "cache" / "reelscope" / "hashes.sqlite"
     assert not hashed.exists() or str(source) not in hashed.read_bytes().decode("latin-1")
+
+
+def test_niches_set_by_hand_reach_the_tables(home: Home, tmp_path: Path) -> None:
+    source, out, corrections = copy_samples(tmp_path / "videos", *THREE), tmp_path / "out", tmp_path / "by hand.csv"
+    first = home.reelscope("classify", source, "--out", out)
+    assert first.code == 0, first.stderr
+    corrected, empty, untouched = pd.read_parquet(out / "videos").sort_values("niche")["video_id"]
+    corrections.write_text(f"video_id,niche\n{corrected},boats\n{empty},\n")
+    ran = home.reelscope("classify", source, "--out", out, "--corrections", corrections, "--json")
+    assert (ran.figures["done"], ran.figures["reused"]) == (2, 1)
+    videos = pd.read_parquet(out / "videos").set_index("video_id")
+    assert videos.loc[corrected, ["niche", "niche_confidence"]].tolist() == ["boats", 1.0]
+    assert pd.isna(videos.loc[empty, "niche"])
+    assert videos.loc[untouched, "niche"] == "travel"
 
 
 def test_an_empty_folder_gives_empty_tables(home: Home, tmp_path: Path) -> None:
